@@ -1,0 +1,225 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/openvnet/openvnet/agent/local"
+	"github.com/openvnet/openvnet/dataplane/pipeline"
+	"github.com/openvnet/openvnet/model"
+	"github.com/openvnet/openvnet/services/dhcp"
+)
+
+var errNoSwitch = errors.New("there is no session with the switch")
+
+// serveLocal answers the debugger on the agent's unix socket until ctx ends.
+func (a *Agent) serveLocal(ctx context.Context) error {
+	path := a.opts.Socket
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("local socket: %w", err)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("local socket: %w", err)
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
+	if err != nil {
+		return fmt.Errorf("local socket: %w", err)
+	}
+	if err := os.Chmod(path, 0o660); err != nil {
+		return fmt.Errorf("local socket: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+local.PathStatus, answer(a.localStatus))
+	mux.HandleFunc("GET "+local.PathPorts, answer(a.localPorts))
+	mux.HandleFunc("GET "+local.PathFlows, answer(a.localFlows))
+	mux.HandleFunc("GET "+local.PathDrops, answer(a.localDrops))
+	mux.HandleFunc("GET "+local.PathMaps, answer(a.localMaps))
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
+	defer stop()
+	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("local socket: %w", err)
+	}
+	return nil
+}
+
+// answer makes a handler of a function: its result as JSON, its error as {"error": ...}.
+func answer[T any](f func(*http.Request) (T, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		v, err := f(r)
+		w.Header().Set("Content-Type", "application/json")
+		if err != nil {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error()})
+			return
+		}
+		_ = json.NewEncoder(w).Encode(v)
+	}
+}
+
+func (a *Agent) localStatus(*http.Request) (local.Status, error) {
+	r := a.replica
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	s := local.Status{
+		Node: a.opts.NodeID, Datapath: r.in.Self, Revision: r.revision, Complete: r.complete,
+		Switch: a.current.Load() != nil, Objects: r.in.X.Graph().Len(), Flows: r.state.Flows.Len(),
+	}
+	s.OpenFlowSent = a.sent.Load()
+	if sess := a.current.Load(); sess != nil {
+		s.OpenFlowSent += sess.Sent()
+	}
+	for name := range r.unplaced {
+		s.Unplaced = append(s.Unplaced, name)
+	}
+	slices.Sort(s.Unplaced)
+	if p := a.problems.Load(); p != nil {
+		s.Problems = *p
+	}
+	return s, nil
+}
+
+func (a *Agent) localPorts(*http.Request) ([]local.Port, error) {
+	r := a.replica
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	hooks := a.fast.hooks()
+	ports := []local.Port{}
+	for p := range r.in.Bridge.Ports() {
+		lp := local.Port{Name: p.Name, IfaceID: p.IfaceID, OFPort: uint32(p.OFPort), Ifindex: p.Ifindex, FastPath: hooks[p.Name]}
+		for _, i := range r.in.InterfacesOfPort(p) {
+			if own, ok := r.in.PortOf(i); !ok || own != p {
+				continue
+			}
+			lp.Interface = i
+			for _, st := range r.in.Stations(i) {
+				for _, addr := range st.Addrs {
+					lp.Addresses = append(lp.Addresses, local.Address{Network: st.Network.UUID, MAC: st.MAC, Addr: addr})
+				}
+			}
+			break
+		}
+		ports = append(ports, lp)
+	}
+	slices.SortFunc(ports, func(a, b local.Port) int { return cmp.Compare(a.OFPort, b.OFPort) })
+	return ports, nil
+}
+
+// localFlows gives the flows that the switch has, with counters; ?object=UUID only those of that object: its own, and those
+// that mention it.
+func (a *Agent) localFlows(r *http.Request) ([]local.Flow, error) {
+	s := a.current.Load()
+	if s == nil {
+		return nil, errNoSwitch
+	}
+	stats, err := s.Flows(r.Context(), 0)
+	if err != nil {
+		return nil, err
+	}
+	a.replica.mu.RLock()
+	defer a.replica.mu.RUnlock()
+	names := a.replica.names()
+	want := r.URL.Query().Get("object")
+	flows := []local.Flow{}
+	for _, f := range stats {
+		d := pipeline.Describe(f.Flow, names)
+		u, _ := a.replica.state.Flows.Unit(f.Flow.Key())
+		if want != "" && u.UUID != want && !mentions(d, want) {
+			continue
+		}
+		w, current := a.replica.state.Flows.Get(f.Flow.Key())
+		flows = append(flows, local.Flow{
+			TableID: f.Flow.Table, Priority: f.Flow.Priority, Description: d, Packets: f.Packets, Bytes: f.Bytes,
+			Text: f.Flow.String(), Foreign: !current || w.Cookie != f.Flow.Cookie,
+		})
+	}
+	slices.SortFunc(flows, func(a, b local.Flow) int {
+		return cmp.Or(cmp.Compare(a.TableID, b.TableID), cmp.Compare(b.Priority, a.Priority), cmp.Compare(a.Match, b.Match))
+	})
+	return flows, nil
+}
+
+func (a *Agent) localDrops(r *http.Request) ([]local.Drop, error) {
+	s := a.current.Load()
+	if s == nil {
+		return nil, errNoSwitch
+	}
+	stats, err := s.Flows(r.Context(), pipeline.KindDrop)
+	if err != nil {
+		return nil, err
+	}
+	var packets [256]uint64
+	for _, f := range stats {
+		packets[pipeline.Cookie(f.Flow.Cookie).Reason()] += f.Packets
+	}
+	drops := []local.Drop{}
+	for _, reason := range pipeline.Reasons() {
+		drops = append(drops, local.Drop{Where: "flow", Reason: reason.String(), Doc: reason.Doc(), Packets: packets[reason]})
+	}
+	drops = append(drops, a.fast.drops()...)
+	for v := range dhcp.NumVerdicts {
+		if n := a.services.dhcp[v].Load(); n > 0 && !dhcp.Verdict(v).Answered() {
+			drops = append(drops, local.Drop{Where: "dhcp", Reason: dhcp.Verdict(v).String(), Packets: n})
+		}
+	}
+	return drops, nil
+}
+
+func (a *Agent) localMaps(*http.Request) (local.Maps, error) {
+	a.replica.mu.RLock()
+	defer a.replica.mu.RUnlock()
+	return a.fast.maps(a.replica.names())
+}
+
+// names gives the objects' names for the numbers in flows.
+func (r *replica) names() pipeline.Names {
+	g := r.in.X.Graph()
+	byID := func(res *model.Resource) func(uint32) string {
+		return func(id uint32) string {
+			if o, ok := g.ByID(res, id); ok {
+				return o.Base().UUID
+			}
+			return ""
+		}
+	}
+	ports := map[uint32]string{uint32(r.in.Bridge.Uplink): "uplink", uint32(r.in.Bridge.Tunnel): "tunnel"}
+	for p := range r.in.Bridge.Ports() {
+		ports[uint32(p.OFPort)] = p.Name
+	}
+	delete(ports, 0)
+	return pipeline.Names{
+		Network: func(vni uint32) string {
+			uuid, _ := g.ByUnique(model.Networks, "vni", fmt.Sprint(vni))
+			return uuid
+		},
+		Interface: byID(model.Interfaces), Datapath: byID(model.Datapaths), Port: ports,
+	}
+}
+
+// mentions reports whether a flow's words name the object.
+func mentions(d pipeline.Description, uuid string) bool {
+	for _, text := range []string{d.Match, d.Actions, d.Owner} {
+		for i := strings.Index(text, uuid); i >= 0; {
+			end := i + len(uuid)
+			if end == len(text) || !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789", rune(text[end])) {
+				return true
+			}
+			next := strings.Index(text[end:], uuid)
+			if next < 0 {
+				break
+			}
+			i = end + next
+		}
+	}
+	return false
+}

@@ -1,0 +1,194 @@
+package agent
+
+import (
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/openvnet/openvnet/dataplane/compile"
+	"github.com/openvnet/openvnet/dataplane/ovs"
+	"github.com/openvnet/openvnet/dataplane/state"
+	"github.com/openvnet/openvnet/model"
+	"github.com/openvnet/openvnet/model/graph"
+	"github.com/openvnet/openvnet/model/span"
+)
+
+// replica is the host's share of the store, the ports of its bridge, and the state compiled from both. Changes are compiled as they
+// come, and the difference collected until take. The lock is held for arithmetic only, never during I/O; services read
+// under it.
+type replica struct {
+	mu       sync.RWMutex
+	in       compile.Input
+	state    *state.State
+	pending  state.Changes
+	errs     map[state.Unit]error // of compilation
+	unplaced map[string]struct{}  // guests' ports without an interface, by iface-id or name
+	placed   map[string]string    // interfaces that are here because their port was found, by the port's name
+	revision int64
+	store    string
+	// complete: the share is what the manager said since this agent started, not what the disk remembers.
+	complete bool
+	bridged  bool // the bridge's ports are known
+}
+
+func newReplica() *replica {
+	r := &replica{state: state.New(), errs: map[state.Unit]error{}, unplaced: map[string]struct{}{}, placed: map[string]string{}}
+	r.in = compile.Input{X: span.New(graph.New()), Bridge: compile.NewBridge()}
+	r.compile(slices.Values([]state.Unit{{Kind: "host"}}))
+	return r
+}
+
+// load takes a whole share: of the disk (complete is false) or of the manager. Objects that are equal to what is there cost
+// nothing further.
+func (r *replica) load(store, datapath string, revision int64, objects []model.Object, complete bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	rewired := r.in.Self != datapath
+	r.in.Self, r.store = datapath, store
+	keep := make(map[string]struct{}, len(objects))
+	var changes []graph.Change
+	g := r.in.X.Graph()
+	for _, o := range objects {
+		keep[o.Base().UUID] = struct{}{}
+		if old, ok := g.Get(o.Base().UUID); !ok || old.Base().Revision != o.Base().Revision || !model.Equal(old, o) {
+			changes = append(changes, graph.Change{UUID: o.Base().UUID, Object: o})
+		}
+	}
+	for o := range g.All() {
+		if _, ok := keep[o.Base().UUID]; !ok {
+			changes = append(changes, graph.Change{UUID: o.Base().UUID})
+		}
+	}
+	r.apply(revision, changes)
+	r.complete = r.complete || complete
+	if rewired {
+		r.compile(r.in.Everything(r.state))
+		r.place(maps.Keys(r.portNames()))
+	}
+}
+
+// change takes a delta of the share.
+func (r *replica) change(revision int64, upserts []model.Object, deletes []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	changes := make([]graph.Change, 0, len(upserts)+len(deletes))
+	for _, o := range upserts {
+		changes = append(changes, graph.Change{UUID: o.Base().UUID, Object: o})
+	}
+	for _, uuid := range deletes {
+		changes = append(changes, graph.Change{UUID: uuid})
+	}
+	r.apply(revision, changes)
+}
+
+func (r *replica) apply(revision int64, changes []graph.Change) {
+	r.revision = revision
+	e := r.in.X.Apply(changes)
+	r.compile(r.in.Dirty(e, r.state))
+	names := map[string]struct{}{}
+	for i := range e.Interfaces {
+		names[i] = struct{}{}
+		for _, p := range graph.Children[*model.InterfacePort](r.in.X.Graph(), i, "interface_ports.interface_uuid") {
+			names[p.PortName] = struct{}{}
+		}
+	}
+	for _, c := range e.Changed {
+		if p, ok := c.Old.(*model.InterfacePort); ok {
+			names[p.PortName] = struct{}{}
+		}
+	}
+	r.place(maps.Keys(names))
+}
+
+// setPorts takes what the switch's database says of the bridge.
+func (r *replica) setPorts(p ovs.Ports) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.bridged = true
+	b := r.in.Bridge
+	touched := map[string]struct{}{}
+	names := map[string]struct{}{}
+	touch := func(port compile.Port) {
+		for _, i := range r.in.InterfacesOfPort(port) {
+			touched[i] = struct{}{}
+		}
+		names[port.Name], names[port.IfaceID] = struct{}{}, struct{}{}
+	}
+	for old := range b.Ports() {
+		if p.Guests[old.Name] != old {
+			touch(old)
+		}
+	}
+	for name, port := range p.Guests {
+		if old, ok := b.Port(name); !ok || old != port {
+			touch(port)
+		}
+	}
+	for old := range maps.Clone(r.portNames()) {
+		if _, ok := p.Guests[old]; !ok {
+			b.RemovePort(old)
+		}
+	}
+	for _, port := range p.Guests {
+		b.SetPort(port)
+	}
+	if b.Uplink != p.Uplink || b.Tunnel != p.Tunnel {
+		b.Uplink, b.Tunnel = p.Uplink, p.Tunnel
+		r.compile(r.in.Everything(r.state))
+	} else {
+		r.compile(func(yield func(state.Unit) bool) {
+			for i := range touched {
+				if !yield(compile.InterfaceUnit(i)) {
+					return
+				}
+			}
+		})
+	}
+	r.place(maps.Keys(names))
+}
+
+func (r *replica) portNames() map[string]struct{} {
+	names := map[string]struct{}{}
+	for p := range r.in.Bridge.Ports() {
+		names[p.Name] = struct{}{}
+	}
+	return names
+}
+
+func (r *replica) compile(units func(func(state.Unit) bool)) {
+	for u := range units {
+		items, err := r.in.Unit(u)
+		if conflict := r.state.Replace(u, items, &r.pending); err == nil {
+			err = conflict
+		}
+		if err != nil {
+			r.errs[u] = err
+		} else {
+			delete(r.errs, u)
+		}
+	}
+}
+
+// place looks again whether the ports of these names (or iface-ids) belong to an interface that is on this host.
+func (r *replica) place(names func(func(string) bool)) {
+	g := r.in.X.Graph()
+	for name := range names {
+		delete(r.unplaced, name)
+		delete(r.placed, name)
+		p, ok := r.in.Bridge.Find(name)
+		if !ok {
+			continue
+		}
+		delete(r.unplaced, p.ID())
+		delete(r.placed, p.Name)
+		ids := r.in.InterfacesOfPort(p)
+		k := slices.IndexFunc(ids, func(i string) bool { own, ok := r.in.PortOf(i); return ok && own == p })
+		if k < 0 {
+			r.unplaced[p.ID()] = struct{}{}
+			continue
+		}
+		for range g.Referrers(ids[k], "active_interfaces.interface_uuid") {
+			r.placed[p.Name] = ids[k]
+		}
+	}
+}

@@ -1,0 +1,78 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	"github.com/openvnet/openvnet/dataplane/ovs"
+)
+
+// Times of dialling the switch.
+const (
+	redialFirst = 10 * time.Millisecond // doubled up to redialLast
+	redialLast  = 200 * time.Millisecond
+)
+
+// session is a switch with the way to end its session.
+type session struct {
+	*ovs.Switch
+	hangUp context.CancelFunc
+}
+
+// dial keeps a session with the switch: each new one goes to the apply loop, nil when one is lost. A switch that comes back is
+// found within redialLast.
+func (a *Agent) dial(ctx context.Context) error {
+	pause := redialFirst
+	for complained := false; ; {
+		sw, err := ovs.Dial(ctx, a.opts.OpenFlow, a.opts.Logger)
+		if err == nil {
+			a.opts.Logger.Info("connected to the switch", "address", a.opts.OpenFlow)
+			err = a.hold(ctx, sw)
+			pause, complained = redialFirst, false
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if !complained {
+			a.opts.Logger.Warn("no session with the switch, dialling again", "address", a.opts.OpenFlow, "error", err)
+			complained = true
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+			pause = min(2*pause, redialLast)
+		}
+	}
+}
+
+// hold runs a session to its end.
+func (a *Agent) hold(ctx context.Context, sw *ovs.Switch) error {
+	sctx, hangUp := context.WithCancel(ctx)
+	defer hangUp()
+	go func() {
+		if err := sw.Serve(sctx, a.services.answer); err != nil && sctx.Err() == nil {
+			a.opts.Logger.Warn("services cannot answer", "error", err)
+		}
+	}()
+	done := make(chan error, 1)
+	go func() { done <- sw.Run(sctx) }()
+	if !a.hand(ctx, &session{sw, hangUp}) {
+		hangUp()
+		return <-done
+	}
+	err := <-done
+	a.sent.Add(sw.Sent())
+	a.hand(ctx, nil)
+	return err
+}
+
+// hand gives the apply loop a session, or nil.
+func (a *Agent) hand(ctx context.Context, s *session) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case a.sessions <- s:
+		return true
+	}
+}

@@ -1,0 +1,115 @@
+package sync
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/openvnet/openvnet/model/wire"
+)
+
+// Bounds of problems, so that they fit into a line.
+const (
+	maxProblems = 20_000
+	maxReasons  = wire.MaxLine / 8 // of all together, in bytes
+)
+
+// outbox is what is still to be said on one stream: of each kind of message the last.
+type outbox struct {
+	wake chan struct{}
+
+	mu          sync.Mutex
+	nextAck     *wire.Ack
+	nextPorts   *wire.Ports
+	first, last int64 // revisions that have been handed over on this stream
+}
+
+func newOutbox() *outbox { return &outbox{wake: make(chan struct{}, 1)} }
+
+// allow notes a revision that is handed over: the first one, of a snapshot, or a later one.
+func (o *outbox) allow(revision int64, first bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if first {
+		o.first = revision
+	}
+	o.last = revision
+}
+
+func (o *outbox) ack(a wire.Ack) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.first == 0 || a.Revision < o.first || a.Revision > o.last {
+		return // of an earlier stream
+	}
+	a.Problems = bounded(a.Problems)
+	o.nextAck = &a
+	o.nudge()
+}
+
+func (o *outbox) ports(p wire.Ports) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.nextPorts = &p
+	o.nudge()
+}
+
+func (o *outbox) nudge() {
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run says hello, then what comes, and a ping when there is nothing to say, until ctx ends or w fails.
+func (o *outbox) run(ctx context.Context, w io.Writer, hello wire.Hello, interval time.Duration) error {
+	out := wire.NewWriter[wire.FromAgent](w)
+	if err := out.Send(wire.FromAgent{Hello: &hello}); err != nil {
+		return fmt.Errorf("say hello: %w", err)
+	}
+	ping := time.NewTicker(interval)
+	defer ping.Stop()
+	for {
+		var messages []wire.FromAgent
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ping.C:
+			messages = []wire.FromAgent{{}}
+		case <-o.wake:
+			messages = o.take()
+			ping.Reset(interval)
+		}
+		for _, m := range messages {
+			if err := out.Send(m); err != nil {
+				return fmt.Errorf("write to the manager: %w", err)
+			}
+		}
+	}
+}
+
+func (o *outbox) take() (messages []wire.FromAgent) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.nextAck != nil {
+		messages = append(messages, wire.FromAgent{Ack: o.nextAck})
+	}
+	if o.nextPorts != nil {
+		messages = append(messages, wire.FromAgent{Ports: o.nextPorts})
+	}
+	o.nextAck, o.nextPorts = nil, nil
+	return messages
+}
+
+// bounded gives the problems with reasons so short that all fit into a line.
+func bounded(problems []wire.Problem) []wire.Problem {
+	problems = slices.Clone(problems[:min(len(problems), maxProblems)])
+	for i, p := range problems {
+		limit := min(maxReason, maxReasons/len(problems))
+		problems[i].Reason = p.Reason[:min(len(p.Reason), limit)]
+	}
+	return problems
+}

@@ -1,0 +1,74 @@
+// Package bpf has the eBPF programs of the fast path: C (one file per attach point, the features in include/), the
+// objects compiled from it, and Go types generated from it. It puts nothing into the kernel: dataplane/fastpath, which
+// imports it, decides what is loaded, pinned and attached, and what the maps hold.
+//
+// A program answers, drops or passes a frame that a guest sends. What it passes goes on to Open vSwitch as if the program
+// were not there, so a program may always say "not mine", and where it is missing only speed is.
+package bpf
+
+import (
+	"fmt"
+
+	"github.com/cilium/ebpf"
+)
+
+//go:generate -command bpf2go go run github.com/cilium/ebpf/cmd/bpf2go -target amd64,arm64
+//go:generate bpf2go -output-stem guest_xdp -type ov_port -type ov_feature -type ov_source_key -type ov_source -type ov_neighbor_key -type ov_neighbor -type ov_reason xdp guest_xdp.c -- @cflags
+//go:generate bpf2go -output-stem guest_tc -no-global-types tc guest_tc.c -- @cflags
+
+// Programs of a guest's port, by the names that the kernel shows. Both do the same.
+const (
+	GuestXDP = xdpProgOvGuestXdp // XDP, generic or native
+	GuestTC  = tcProgOvGuestTc   // tcx ingress
+)
+
+// Maps, by the names that the kernel shows. A name ends in the version of what the map holds: another key, value or size
+// is another name. All but CountersMap are read-only for the programs.
+const (
+	PortsMap     = xdpMapOvPortsV1     // uint32 ifindex -> Port
+	SourcesMap   = xdpMapOvSourcesV1   // SourceKey -> Source
+	NeighborsMap = xdpMapOvNeighborsV1 // NeighborKey -> Neighbor
+	CountersMap  = xdpMapOvCountersV1  // Reason -> uint64 per CPU
+)
+
+// Port is a guest's port. Network and Mac are those of frames that carry no source address (ARP probes); network 0 means
+// that there are none.
+type Port = xdpOvPort
+
+// Feature is a bit of Port.Features.
+type Feature = xdpOvFeature
+
+// FeatureARP guards the sender of ARP and answers requests for known leases of other interfaces.
+const FeatureARP Feature = xdpOvFeatureOV_FEATURE_ARP
+
+// SourceKey is an IPv4 address that an interface may send from.
+type SourceKey = xdpOvSourceKey
+
+// Source is the network and the MAC that go with such an address.
+type Source = xdpOvSource
+
+// NeighborKey is a known IPv4 address of a network.
+type NeighborKey = xdpOvNeighborKey
+
+// Neighbor is who has such an address, on whichever host.
+type Neighbor = xdpOvNeighbor
+
+// Spec gives both programs and the maps that they share. Maps are marked to be pinned by name; nothing is loaded. Every
+// call gives a new copy.
+func Spec() (*ebpf.CollectionSpec, error) {
+	spec, err := loadXdp()
+	if err != nil {
+		return nil, err
+	}
+	tc, err := loadTc()
+	if err != nil {
+		return nil, err
+	}
+	for name := range tc.Maps {
+		if spec.Maps[name] == nil || spec.Maps[name].Pinning != ebpf.PinByName {
+			return nil, fmt.Errorf("map %s of %s is not shared with %s", name, GuestTC, GuestXDP)
+		}
+	}
+	spec.Programs[GuestTC] = tc.Programs[GuestTC]
+	return spec, nil
+}

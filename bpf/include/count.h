@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+
+// What became of the frames that the fast path looked at, counted by reason.
+
+#pragma once
+
+// The name is OV_<verdict>_<reason>. Numbers are never reused; a new one is appended, and named in reason.go.
+enum ov_reason {
+	OV_ANSWER_ARP = 0, // known lease, answered at the port
+	OV_PASS_ARP_MISS = 1, // request for an address that is no known lease of the network
+	OV_PASS_ARP_OWN = 2, // gratuitous, or a request for an address of the asking interface itself
+	OV_PASS_ARP_OTHER = 3, // sender is right; a reply, another operation, or unicast to somebody else
+	OV_DROP_ARP_SENDER = 4, // sender address or MAC is not one of the interface, or not the frame's
+	OV_DROP_ARP_MALFORMED = 5, // truncated, or not Ethernet and IPv4
+};
+
+#define OV_REASONS 64 // room, so that a new reason changes no map
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, enum ov_reason); // so that it is in the BTF, and Go gets it
+	__type(value, __u64);
+	__uint(max_entries, OV_REASONS);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} ov_counters_v1 SEC(".maps");
+
+// count: adds one and gives the verdict back. A CPU is not interrupted by another frame of the same hook, so a plain
+// add is enough.
+static __always_inline int count(enum ov_reason reason, int verdict)
+{
+	__u64 *n = bpf_map_lookup_elem(&ov_counters_v1, &reason);
+
+	if (n)
+		(*n)++;
+	return verdict;
+}

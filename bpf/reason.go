@@ -1,0 +1,68 @@
+package bpf
+
+import "fmt"
+
+// Reason says what became of a frame that a program looked at, and why; the index of CountersMap. Numbers are never
+// reused.
+type Reason = xdpOvReason
+
+// The reasons that programs count.
+const (
+	AnswerARP        Reason = xdpOvReasonOV_ANSWER_ARP         // request for a known lease, answered
+	PassARPMiss      Reason = xdpOvReasonOV_PASS_ARP_MISS      // request for an unknown address
+	PassARPOwn       Reason = xdpOvReasonOV_PASS_ARP_OWN       // gratuitous, or for an address of the asking interface
+	PassARPOther     Reason = xdpOvReasonOV_PASS_ARP_OTHER     // reply, another operation, unicast to somebody else
+	DropARPSender    Reason = xdpOvReasonOV_DROP_ARP_SENDER    // not a sender that the interface may be
+	DropARPMalformed Reason = xdpOvReasonOV_DROP_ARP_MALFORMED // truncated, or not Ethernet and IPv4
+)
+
+// Verdict is what a program does with a frame.
+type Verdict string
+
+// The verdicts.
+const (
+	Answer Verdict = "answer" // turned into an answer and sent back
+	Pass   Verdict = "pass"   // left to Open vSwitch
+	Drop   Verdict = "drop"
+)
+
+// reasons in the order of their numbers; a test compares it with the enum in the objects.
+var reasons = [...]struct {
+	verdict Verdict
+	name    string
+}{
+	AnswerARP:        {Answer, "arp"},
+	PassARPMiss:      {Pass, "arp_miss"},
+	PassARPOwn:       {Pass, "arp_own"},
+	PassARPOther:     {Pass, "arp_other"},
+	DropARPSender:    {Drop, "arp_sender"},
+	DropARPMalformed: {Drop, "arp_malformed"},
+}
+
+// Reasons lists every reason in the order of their numbers.
+func Reasons() []Reason {
+	all := make([]Reason, len(reasons))
+	for i := range all {
+		all[i] = Reason(i)
+	}
+	return all
+}
+
+// String gives the name without the verdict, such as "arp_sender"; an unknown number as "reason 63".
+func (r Reason) String() string {
+	if int(r) >= len(reasons) {
+		return fmt.Sprintf("reason %d", uint32(r))
+	}
+	return reasons[r].name
+}
+
+// Verdict is what happened to the frames counted for r; "" for an unknown number.
+func (r Reason) Verdict() Verdict {
+	if int(r) >= len(reasons) {
+		return ""
+	}
+	return reasons[r].verdict
+}
+
+// MarshalText gives the form of String.
+func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }

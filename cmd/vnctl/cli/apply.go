@@ -1,0 +1,267 @@
+package cli
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/openvnet/openvnet/client"
+	"github.com/openvnet/openvnet/internal/document"
+	"github.com/openvnet/openvnet/model"
+)
+
+func (e *Env) applyCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "apply -f FILE", Short: "Create or change many objects from documents, all or none",
+		Long: `Reads YAML or JSON documents: maps from the plural of a resource to a list of objects. Objects that are not there are
+created, those that differ are changed, the others are left alone; the order does not matter. An object is known by its uuid,
+which makes a second run change nothing. Either everything is done or nothing. A directory stands for its files *.yaml,
+*.yml and *.json; - for the standard input; -f may be given several times.`,
+		Example: examples["apply"],
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("%s takes its files with -f", cmd.CommandPath())
+			}
+			return nil
+		},
+	}
+	files := cmd.Flags().StringArrayP("file", "f", nil, "`FILE`, directory or - (required)")
+	noError(cmd.MarkFlagRequired("file"))
+	write := e.addWrite(cmd, false)
+	cmd.Flags().SortFlags = false
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		docs, err := e.documents(*files)
+		if err != nil {
+			return err
+		}
+		c, err := write.client(e)
+		if err != nil {
+			return err
+		}
+		applied, err := c.Apply(cmd.Context(), docs.params())
+		if err != nil {
+			return docs.locate(err)
+		}
+		return e.printApplied(applied, write.dryRun)
+	}
+	return cmd
+}
+
+// documents are the objects of the files, in the order in which they are sent.
+type documents struct {
+	byPlural map[string][]located
+}
+
+// located is one object with the place where it stands.
+type located struct {
+	file   string
+	line   int
+	params client.Params
+	lines  map[string]int // of the parameters
+}
+
+func (d documents) params() client.Documents {
+	out := client.Documents{}
+	for plural, list := range d.byPlural {
+		for _, l := range list {
+			out[plural] = append(out[plural], l.params)
+		}
+	}
+	return out
+}
+
+// locate adds to a refusal where its parameter, as "networks[2].ipv4_network", stands.
+func (d documents) locate(err error) error {
+	var refused *client.Error
+	if !errors.As(err, &refused) {
+		return err
+	}
+	plural, rest, ok := strings.Cut(refused.Parameter, "[")
+	var n int
+	if _, serr := fmt.Sscanf(rest, "%d]", &n); !ok || serr != nil || n < 0 || n >= len(d.byPlural[plural]) {
+		return err
+	}
+	l := d.byPlural[plural][n]
+	_, field, _ := strings.Cut(rest, "].")
+	return fmt.Errorf("%s:%d: %w", l.file, cmp.Or(l.lines[field], l.line), err)
+}
+
+// documents reads the files.
+func (e *Env) documents(files []string) (documents, error) {
+	d := documents{byPlural: map[string][]located{}}
+	for _, name := range files {
+		paths, err := expand(name)
+		if err != nil {
+			return d, err
+		}
+		for _, path := range paths {
+			var text []byte
+			if path == "-" {
+				path = "standard input"
+				text, err = io.ReadAll(e.Stdin)
+			} else {
+				text, err = os.ReadFile(path)
+			}
+			if err != nil {
+				return d, err
+			}
+			if err := d.read(path, text); err != nil {
+				return d, err
+			}
+		}
+	}
+	if len(d.byPlural) == 0 {
+		return d, errors.New("there is nothing in the files")
+	}
+	return d, nil
+}
+
+// expand gives the files that an argument stands for.
+func expand(name string) ([]string, error) {
+	if name == "-" {
+		return []string{name}, nil
+	}
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return []string{name}, nil
+	}
+	entries, err := os.ReadDir(name) // sorted by name
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, entry := range entries {
+		if ext := filepath.Ext(entry.Name()); !entry.IsDir() && (ext == ".yaml" || ext == ".yml" || ext == ".json") {
+			out = append(out, filepath.Join(name, entry.Name()))
+		}
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("%s: there is no file *.yaml, *.yml or *.json in this directory", name)
+	}
+	return out, nil
+}
+
+// read adds the documents of one file; mistakes are told with their line.
+func (d documents) read(file string, text []byte) error {
+	docs, err := document.YAML(text, document.Limits{Depth: 8, Values: 4_000_000}) // JSON is YAML too
+	if err != nil {
+		var e *document.Error
+		if errors.As(err, &e) && e.Line > 0 {
+			return fmt.Errorf("%s:%d: %s", file, e.Line, e.Reason)
+		}
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	for _, doc := range docs {
+		if doc.Kind != document.Map {
+			return fmt.Errorf("%s:%d: a document is a map from resources to lists, not %s", file, doc.Line, doc.String())
+		}
+		for _, m := range doc.Members {
+			r := model.ByPlural(m.Name)
+			if r == nil || r.Hidden {
+				return fmt.Errorf("%s:%d: %q is no resource; there are %s", file, m.Line, m.Name, strings.Join(plurals(), ", "))
+			}
+			if m.Kind == document.Scalar && m.Scalar == nil {
+				continue
+			}
+			if m.Kind != document.List {
+				return fmt.Errorf("%s:%d: %s must be a list, not %s", file, m.Line, m.Name, m.Value.String())
+			}
+			for i := range m.List {
+				l, err := readObject(file, r, &m.List[i])
+				if err != nil {
+					return err
+				}
+				d.byPlural[r.Plural] = append(d.byPlural[r.Plural], l)
+			}
+		}
+	}
+	return nil
+}
+
+func readObject(file string, r *model.Resource, v *document.Value) (located, error) {
+	l := located{file: file, line: v.Line, params: client.Params{}, lines: map[string]int{}}
+	if v.Kind != document.Map {
+		return l, fmt.Errorf("%s:%d: %s must be a map, not %s", file, v.Line, withArticle(r.Title()), v.String())
+	}
+	known := settable(r)
+	for _, m := range v.Members {
+		i := slices.IndexFunc(known, func(f *model.Field) bool { return f.Name == m.Name })
+		if i < 0 {
+			return l, fmt.Errorf("%s:%d: %s has no parameter %q; there are %s", file, m.Line, withArticle(r.Title()), m.Name, fieldNames(known))
+		}
+		if m.Kind != document.Scalar {
+			return l, fmt.Errorf("%s:%d: %s must be a single value, not %s", file, m.Line, m.Name, m.Value.String())
+		}
+		if _, err := known[i].Parse(m.Scalar); err != nil {
+			return l, fmt.Errorf("%s:%d: %w", file, m.Line, err)
+		}
+		l.params[m.Name], l.lines[m.Name] = m.Scalar, m.Line
+	}
+	for _, f := range known {
+		if _, ok := l.params[f.Name]; f.Required && !ok {
+			return l, fmt.Errorf("%s:%d: the %s lacks %s, which is required", file, v.Line, r.Title(), f.Name)
+		}
+	}
+	return l, nil
+}
+
+func plurals() []string {
+	var out []string
+	for _, r := range exposed() {
+		out = append(out, r.Plural)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func fieldNames(fields []*model.Field) string {
+	names := make([]string, len(fields))
+	for i, f := range fields {
+		names[i] = f.Name
+	}
+	return strings.Join(names, ", ")
+}
+
+func (e *Env) printApplied(a *client.Applied, dryRun bool) error {
+	e.notes(a.Notes)
+	switch e.format {
+	case formatJSON, formatYAML:
+		if err := e.printBody(a.Body); err != nil {
+			return err
+		}
+	case formatName:
+		for _, item := range a.Items {
+			fmt.Fprintln(e.Stdout, item.UUID)
+		}
+	default:
+		how := ""
+		if dryRun {
+			how = " (dry run)"
+		}
+		for _, item := range a.Items {
+			fmt.Fprintf(e.Stdout, "%s %s%s\n", item.UUID, item.Action, how)
+		}
+	}
+	if a.Applied {
+		return nil
+	}
+	var hosts []model.HostStatus
+	for _, item := range a.Items {
+		for _, h := range item.Status {
+			if h.State != model.StateApplied && !slices.Contains(hosts, h) {
+				hosts = append(hosts, h)
+			}
+		}
+	}
+	return notApplied(a.Revision, hosts)
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/openvnet/openvnet/testenv/bench/arp"
+	"github.com/openvnet/openvnet/testenv/bench/bringup"
+)
+
+// benchFlags are those of every benchmark.
+type benchFlags struct {
+	rounds        int
+	out, bin, api string
+}
+
+func (a *app) benchCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure the product with its real programs",
+		Long: `Measure the product with its real programs, and write the figures to a table and to a file.
+Every figure is the median of several rounds, with the least and the largest; run
+nothing else meanwhile. docs/benchmarks.md says what is measured and how.`,
+		Example: `  vnlab bench arp
+  vnlab bench bringup --sizes 100,1000`,
+	}
+	cmd.AddCommand(a.benchARPCommand(), a.benchBringupCommand())
+	return cmd
+}
+
+func (f *benchFlags) add(cmd *cobra.Command, rounds int) {
+	cmd.Flags().IntVar(&f.rounds, "rounds", rounds, "how often all cases are measured")
+	cmd.Flags().StringVar(&f.out, "out", "out/bench", "directory of the file with the figures")
+	cmd.Flags().StringVar(&f.bin, "bin", "", "directory of vnmgr and vna (default: that of vnlab)")
+	cmd.Flags().StringVar(&f.api, "api", "", "where the manager answers on this machine (default: a free port)")
+}
+
+// complete fills in what was not said.
+func (f *benchFlags) complete(ctx context.Context) error {
+	if f.bin == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return fmt.Errorf("find vnmgr and vna: %w", err)
+		}
+		f.bin = filepath.Dir(self)
+	}
+	for _, program := range []string{"vnmgr", "vna"} {
+		if _, err := os.Stat(filepath.Join(f.bin, program)); err != nil {
+			return fmt.Errorf("find the programs to measure (--bin): %w", err)
+		}
+	}
+	if f.api != "" {
+		return nil
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("find a free port for the manager: %w", err)
+	}
+	f.api = l.Addr().String()
+	return l.Close()
+}
+
+// stopped says of an error that follows from an interrupt that it does.
+func stopped(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	return fmt.Errorf("stopped, and all removed (%w): %w", ctx.Err(), err)
+}
+
+func (a *app) benchARPCommand() *cobra.Command {
+	var f benchFlags
+	o := arp.Options{Table: a.out, Progress: a.errs}
+	cmd := &cobra.Command{
+		Use:   "arp",
+		Short: "ARP answered by eBPF, by a flow, and by a controller",
+		Long: `Measure how long a guest waits for the answer to an ARP request, and how many it gets in
+a second with 32 under way, when the answer comes from the eBPF program at its port, from
+a flow of its host's Open vSwitch, and from a controller. Needs root. Writes arp.json.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.complete(cmd.Context()); err != nil {
+				return err
+			}
+			o.Rounds, o.Out, o.Bin, o.API, o.Root = f.rounds, f.out, f.bin, f.api, a.root
+			return stopped(cmd.Context(), arp.Run(cmd.Context(), o))
+		},
+	}
+	f.add(cmd, 5)
+	cmd.Flags().IntVar(&o.Requests, "requests", 20_000, "round trips of a case in a round")
+	cmd.Flags().DurationVar(&o.Limit, "limit", 10*time.Second, "longest time of a case's round trips in a round")
+	cmd.Flags().DurationVar(&o.Burst, "burst", time.Second, "time of a case's rate in a round")
+	return cmd
+}
+
+func (a *app) benchBringupCommand() *cobra.Command {
+	var f benchFlags
+	o := bringup.Options{Table: a.out, Progress: a.errs}
+	cmd := &cobra.Command{
+		Use:   "bringup",
+		Short: "One more interface when there are many",
+		Long: `Measure what one more interface takes when there are 100, or 1,000, on three hosts: from
+the call to the answer that all hosts have it, OpenFlow messages, CPU and memory. Writes
+bringup.json.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.complete(cmd.Context()); err != nil {
+				return err
+			}
+			o.Rounds, o.Out, o.Bin, o.API = f.rounds, f.out, f.bin, f.api
+			return stopped(cmd.Context(), bringup.Run(cmd.Context(), o))
+		},
+	}
+	f.add(cmd, 3)
+	cmd.Flags().IntSliceVar(&o.Sizes, "sizes", []int{100, 1000}, "how many interfaces there are already; the first is what others are compared with")
+	cmd.Flags().DurationVar(&o.Pause, "pause", 0, "how long nothing is done before each, so that what the last one leaves to do is done")
+	cmd.Flags().IntVar(&o.Repeats, "repeats", 120, "how often one more is made in a case of a round")
+	return cmd
+}

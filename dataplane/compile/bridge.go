@@ -1,0 +1,135 @@
+package compile
+
+import (
+	"iter"
+
+	"github.com/openvnet/openvnet/model"
+	"github.com/openvnet/openvnet/model/graph"
+	"github.com/openvnet/openvnet/ofctl/flow"
+)
+
+// Port is a port of the bridge.
+type Port struct {
+	Name    string
+	IfaceID string // external_ids:iface-id of its Open vSwitch interface
+	OFPort  flow.Port
+	Ifindex int // of the link; 0 where there is none
+}
+
+// NewPort gives a port; ofport is its OpenFlow number.
+func NewPort(name, ifaceID string, ofport uint32, ifindex int) Port {
+	return Port{Name: name, IfaceID: ifaceID, OFPort: flow.Port(ofport), Ifindex: ifindex}
+}
+
+// ID gives what the port is known by outside: its iface-id, or else its name.
+func (p Port) ID() string {
+	if p.IfaceID != "" {
+		return p.IfaceID
+	}
+	return p.Name
+}
+
+// Bridge is what there is on this host, whatever the replica says. It is changed between compilations only.
+type Bridge struct {
+	Uplink flow.Port // the NIC's port; 0: none
+	Tunnel flow.Port // the flow-based tunnel port; 0: not there yet
+
+	ports   map[string]Port // by name
+	byIface map[string]string
+}
+
+// NewBridge gives a bridge without ports.
+func NewBridge() *Bridge { return &Bridge{ports: map[string]Port{}, byIface: map[string]string{}} }
+
+// SetPort adds a port, or replaces the one of that name.
+func (b *Bridge) SetPort(p Port) {
+	b.RemovePort(p.Name)
+	b.ports[p.Name] = p
+	if p.IfaceID != "" {
+		b.byIface[p.IfaceID] = p.Name
+	}
+}
+
+// RemovePort removes the port of that name, if there is one.
+func (b *Bridge) RemovePort(name string) {
+	if old, ok := b.ports[name]; ok {
+		delete(b.ports, name)
+		if b.byIface[old.IfaceID] == name {
+			delete(b.byIface, old.IfaceID)
+		}
+	}
+}
+
+// Port gives the port of that name.
+func (b *Bridge) Port(name string) (Port, bool) {
+	p, ok := b.ports[name]
+	return p, ok
+}
+
+// Ports gives all ports, in no order.
+func (b *Bridge) Ports() iter.Seq[Port] {
+	return func(yield func(Port) bool) {
+		for _, p := range b.ports {
+			if !yield(p) {
+				return
+			}
+		}
+	}
+}
+
+// Find gives the port whose iface-id is id, or else whose name is.
+func (b *Bridge) Find(id string) (Port, bool) {
+	if name, ok := b.byIface[id]; ok {
+		return b.ports[name], true
+	}
+	p, ok := b.ports[id]
+	return p, ok
+}
+
+// PortOf gives the port of an interface that is on this host: the one whose iface-id is the interface's uuid, or whose
+// iface-id or name is the port_name of one of the interface's ports.
+func (in *Input) PortOf(iface string) (Port, bool) {
+	if in.X.Location(iface) != in.Self {
+		return Port{}, false
+	}
+	if p, ok := in.Bridge.Find(iface); ok {
+		return p, true
+	}
+	for _, r := range graph.Children[*model.InterfacePort](in.X.Graph(), iface, "interface_ports.interface_uuid") {
+		if r.PortName == "" || r.DatapathUUID != "" && r.DatapathUUID != in.Self {
+			continue
+		}
+		if p, ok := in.Bridge.Find(r.PortName); ok {
+			return p, true
+		}
+	}
+	return Port{}, false
+}
+
+// InterfacesOfPort gives the interfaces of the replica that the port may belong to, whether they are on this host or not: those that
+// have to be compiled again when the port comes, goes or changes.
+func (in *Input) InterfacesOfPort(p Port) []string {
+	var ids []string
+	add := func(uuid string) {
+		if uuid != "" {
+			ids = append(ids, uuid)
+		}
+	}
+	g := in.X.Graph()
+	for _, name := range []string{p.Name, p.IfaceID} {
+		if name == "" {
+			continue
+		}
+		if i, ok := graph.Lookup[*model.Interface](g, name); ok {
+			add(i.UUID)
+		}
+		for _, dp := range []string{in.Self, ""} {
+			if uuid, ok := g.ByUnique(model.InterfacePorts, "port", dp, name); ok {
+				if r, ok := graph.Lookup[*model.InterfacePort](g, uuid); ok {
+					add(r.InterfaceUUID)
+				}
+			}
+		}
+	}
+	return ids
+}

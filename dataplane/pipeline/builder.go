@@ -1,0 +1,155 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/openvnet/openvnet/ofctl/flow"
+)
+
+// Builder makes the flows of one owner and checks them against the declaration. Mistakes are collected: look at Err when
+// done. Not safe for concurrent use.
+type Builder struct {
+	owner Owner
+	flows []flow.Flow
+	errs  []error
+}
+
+// NewBuilder gives a builder of flows that belong to o.
+func NewBuilder(o Owner) *Builder {
+	b := &Builder{owner: o}
+	if o.ID > MaxOwnerID {
+		b.errs = append(b.errs, fmt.Errorf("id %d of %s is beyond %d, the most that a cookie has room for", o.ID, o.Kind, MaxOwnerID))
+	}
+	return b
+}
+
+// Preds is a list of predicates, to keep calls readable.
+type Preds []flow.Pred
+
+// Flow adds a flow.
+func (b *Builder) Flow(t *Table, priority uint16, preds Preds, actions ...flow.Action) {
+	b.add(b.owner, t, priority, preds, actions)
+}
+
+// Drop adds a flow that drops for a reason; the reason is its owner, so that equal drops of several owners are one flow.
+func (b *Builder) Drop(t *Table, priority uint16, r Reason, preds ...flow.Pred) {
+	b.add(Owner{KindDrop, uint32(r)}, t, priority, preds, nil)
+}
+
+// Misses adds what each table does with a packet that nothing matches.
+func (b *Builder) Misses() {
+	for _, t := range Tables() {
+		if t.Miss != NoReason {
+			b.Drop(t, 0, t.Miss)
+		} else {
+			b.Flow(t, 0, nil, flow.GotoTable{Table: t.MissTo})
+		}
+	}
+}
+
+// Flows gives the flows, in the order they were added.
+func (b *Builder) Flows() []flow.Flow { return b.flows }
+
+// Err gives what was wrong with flows that were refused, or nil.
+func (b *Builder) Err() error { return errors.Join(b.errs...) }
+
+func (b *Builder) add(o Owner, t *Table, priority uint16, preds Preds, actions []flow.Action) {
+	m, err := flow.NewMatch(preds...)
+	if err == nil {
+		err = t.checkMatch(m)
+	}
+	var as flow.Actions
+	if err == nil {
+		as, err = flow.NewActions(actions...)
+	}
+	if err == nil {
+		err = t.checkActions(actions)
+	}
+	if err != nil {
+		b.errs = append(b.errs, fmt.Errorf("flow in table %s, priority %d, %v: %w", t.Name, priority, m, err))
+		return
+	}
+	f := flow.Flow{Table: t.ID, Priority: priority, Match: m, Actions: as}
+	f.Cookie = uint64(newCookie(o, f))
+	b.flows = append(b.flows, f)
+}
+
+func (t *Table) checkMatch(m flow.Match) error {
+	for p := range m.Preds() {
+		if slices.Contains(t.Matches, p.Field) {
+			continue
+		}
+		if !covered(p.Field, p.Mask, t.Reads) {
+			return fmt.Errorf("the table is not declared to match %s", p.Field)
+		}
+	}
+	return nil
+}
+
+// covered reports whether every bit of mask in the field belongs to one of the registers.
+func covered(f flow.Field, mask flow.Value, rs []Register) bool {
+	for _, r := range rs {
+		if r.Bits.Field == f {
+			mask = mask.AndNot(flow.Ones(int(r.Bits.Bits)).Shl(int(r.Bits.Ofs)))
+		}
+	}
+	return mask.IsZero()
+}
+
+func (t *Table) checkActions(actions []flow.Action) error {
+	for _, a := range actions {
+		if err := t.checkAction(a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *Table) checkAction(a flow.Action) error {
+	writes := func(f flow.Field, mask flow.Value) error {
+		if slices.Contains(t.Sets, f) || covered(f, mask, t.Writes) {
+			return nil
+		}
+		return fmt.Errorf("the table is not declared to set %s", f)
+	}
+	next := func(id uint8) error {
+		if slices.Contains(t.Next, id) {
+			return nil
+		}
+		return fmt.Errorf("the table is not declared to go on to table %d", id)
+	}
+	switch a := a.(type) {
+	case flow.SetField:
+		return writes(a.Field, a.Mask)
+	case flow.Move:
+		return writes(a.Dst.Field, flow.Ones(int(a.Dst.Bits)).Shl(int(a.Dst.Ofs)))
+	case flow.SetTTL:
+		return writes(flow.IPTTL, flow.Ones(8))
+	case flow.GotoTable:
+		return next(a.Table)
+	case flow.Resubmit:
+		return next(a.Table)
+	case flow.Output, flow.Controller:
+		if !t.Outputs {
+			return errors.New("the table is not declared to let packets out")
+		}
+		return nil
+	case flow.ToGroup, flow.ToMeter:
+		return nil
+	}
+	return fmt.Errorf("action %T is not one that the pipeline uses", a)
+}
+
+// Bucket builds a bucket of a group, whose actions must be ones that table Flood is declared to have.
+func (b *Builder) Bucket(id uint32, actions ...flow.Action) flow.Bucket {
+	as, err := flow.NewActions(actions...)
+	if err == nil {
+		err = Flood.checkActions(actions)
+	}
+	if err != nil {
+		b.errs = append(b.errs, fmt.Errorf("bucket %d: %w", id, err))
+	}
+	return flow.Bucket{ID: id, Actions: as}
+}

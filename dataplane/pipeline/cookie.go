@@ -1,0 +1,65 @@
+package pipeline
+
+import (
+	"fmt"
+	"hash/crc32"
+
+	"github.com/openvnet/openvnet/ofctl/flow"
+)
+
+// Kind is the kind of object that a flow belongs to.
+type Kind uint8
+
+// The kinds. 0 is nobody's: a flow that was not made here.
+const (
+	KindHost      Kind = 1  // the pipeline itself; the id is 0
+	KindDatapath  Kind = 2  // another host; its id
+	KindNetwork   Kind = 3  // a network; its id
+	KindInterface Kind = 4  // an interface; its id
+	KindDrop      Kind = 15 // a drop of the pipeline itself; the id is the Reason
+)
+
+var kindNames = map[Kind]string{KindHost: "host", KindDatapath: "datapath", KindNetwork: "network", KindInterface: "interface", KindDrop: "drop"}
+
+func (k Kind) String() string {
+	if s, ok := kindNames[k]; ok {
+		return s
+	}
+	return fmt.Sprintf("kind_%d", uint8(k))
+}
+
+// MaxOwnerID is the largest id that a cookie has room for.
+const MaxOwnerID = 1<<28 - 1
+
+// Owner is the object that a flow belongs to.
+type Owner struct {
+	Kind Kind
+	ID   uint32 // up to MaxOwnerID
+}
+
+// Cookie is the 64-bit cookie of a flow: kind (4 bits), id (28 bits), and a hash of what the flow does (32 bits), so that a
+// dump tells whose a flow is, and whether it is current, without comparing its actions (which a switch may write in another way).
+type Cookie uint64
+
+func newCookie(o Owner, f flow.Flow) Cookie {
+	h := crc32.New(castagnoli)
+	_, _ = fmt.Fprintf(h, "%d %d %d ", f.IdleTimeout, f.HardTimeout, f.Flags)
+	_, _ = h.Write([]byte(f.Actions.Encoded()))
+	return Cookie(uint64(o.Kind)<<60 | uint64(o.ID)<<32 | uint64(h.Sum32()))
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Owner gives the object that the flow belongs to.
+func (c Cookie) Owner() Owner { return Owner{Kind(c >> 60), uint32(c>>32) & MaxOwnerID} }
+
+// Reason gives the reason of a drop flow, NoReason for others.
+func (c Cookie) Reason() Reason {
+	if o := c.Owner(); o.Kind == KindDrop {
+		return Reason(o.ID)
+	}
+	return NoReason
+}
+
+// KindCookie gives value and mask of the cookies of all owners of a kind.
+func KindCookie(k Kind) (value, mask uint64) { return uint64(k) << 60, 0xf << 60 }

@@ -1,0 +1,165 @@
+// Package state is what a host's data plane should be: flows, groups, meters, and the entries of the fast path, as plain
+// comparable values, each claimed by the unit (an interface, a network, another host ...) that it was compiled for. Replacing
+// the items of one unit gives exactly the changes to make.
+//
+// It does no I/O and compiles nothing: dataplane/compile makes the items, the drivers (dataplane/ovs, dataplane/fastpath)
+// put them into the kernel and the switch.
+package state
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+
+	"github.com/openvnet/openvnet/ofctl/flow"
+)
+
+// Unit is one piece of compilation: the object for which items are made. A network on another host is a unit of its own
+// (Peer is the host), so that a host that comes or goes costs one bucket and not a network.
+type Unit struct {
+	Kind string // the object's resource, singular: "interface"; "host" for what is always there
+	UUID string
+	Peer string
+}
+
+func (u Unit) String() string {
+	switch {
+	case u.UUID == "":
+		return u.Kind
+	case u.Peer != "":
+		return u.Kind + " " + u.UUID + " on " + u.Peer
+	}
+	return u.Kind + " " + u.UUID
+}
+
+func compareUnits(a, b Unit) int {
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.UUID, b.UUID), cmp.Compare(a.Peer, b.Peer))
+}
+
+// Group is a group without its buckets, which are items of their own. All groups are of type all.
+type Group struct{ ID uint32 }
+
+// Bucket is a bucket of a group.
+type Bucket struct {
+	Group  uint32
+	Bucket flow.Bucket
+}
+
+// BucketKey is the identity of a bucket.
+type BucketKey struct{ Group, ID uint32 }
+
+// Meter limits packets per second.
+type Meter struct {
+	ID    uint32
+	Rate  uint32 // packets per second
+	Burst uint32 // packets
+}
+
+// Items is what one unit compiles to.
+type Items struct {
+	Flows     []flow.Flow
+	Groups    []Group
+	Buckets   []Bucket
+	Meters    []Meter
+	Ports     []FastPort
+	Sources   []FastSource
+	Neighbors []Neighbor
+}
+
+// Changes is what has to be done to bring a data plane from one state to another. The old value of what is deleted or replaced is
+// not kept: the drivers know it by its key.
+type Changes struct {
+	Flows     Delta[flow.Key, flow.Flow]
+	Groups    Delta[uint32, Group]
+	Buckets   Delta[BucketKey, Bucket]
+	Meters    Delta[uint32, Meter]
+	Ports     Delta[string, FastPort]
+	Sources   Delta[SourceKey, FastSource]
+	Neighbors Delta[NeighborKey, Neighbor]
+}
+
+// Empty reports whether there is nothing to do.
+func (c *Changes) Empty() bool {
+	return c.Flows.Empty() && c.Groups.Empty() && c.Buckets.Empty() && c.Meters.Empty() && c.Ports.Empty() && c.Sources.Empty() && c.Neighbors.Empty()
+}
+
+// State is the whole desired state. The zero value is not ready; use New. Not safe for concurrent use.
+type State struct {
+	Flows     *Table[flow.Key, flow.Flow]
+	Groups    *Table[uint32, Group]
+	Buckets   *Table[BucketKey, Bucket]
+	Meters    *Table[uint32, Meter]
+	Ports     *Table[string, FastPort]
+	Sources   *Table[SourceKey, FastSource]
+	Neighbors *Table[NeighborKey, Neighbor]
+
+	units map[Unit]Items
+}
+
+// New gives an empty state.
+func New() *State {
+	return &State{
+		Flows: newTable(flow.Flow.Key), Groups: newTable(func(g Group) uint32 { return g.ID }),
+		Buckets: newTable(func(b Bucket) BucketKey { return BucketKey{b.Group, b.Bucket.ID} }), Meters: newTable(func(m Meter) uint32 { return m.ID }),
+		Ports: newTable(func(p FastPort) string { return p.Name }), Sources: newTable(FastSource.Key), Neighbors: newTable(Neighbor.Key),
+		units: map[Unit]Items{},
+	}
+}
+
+// Replace gives the unit new items (none to remove it), and adds to c what that changes. The error names items that another
+// unit claims as well, with another value: the unit that sorts first has it, and the other's comes in when that one lets go.
+func (s *State) Replace(u Unit, items Items, c *Changes) error {
+	old := s.units[u]
+	var conflicts []string
+	s.Flows.replace(u, old.Flows, items.Flows, &c.Flows, &conflicts)
+	s.Groups.replace(u, old.Groups, items.Groups, &c.Groups, &conflicts)
+	s.Buckets.replace(u, old.Buckets, items.Buckets, &c.Buckets, &conflicts)
+	s.Meters.replace(u, old.Meters, items.Meters, &c.Meters, &conflicts)
+	s.Ports.replace(u, old.Ports, items.Ports, &c.Ports, &conflicts)
+	s.Sources.replace(u, old.Sources, items.Sources, &c.Sources, &conflicts)
+	s.Neighbors.replace(u, old.Neighbors, items.Neighbors, &c.Neighbors, &conflicts)
+	if items.empty() {
+		delete(s.units, u)
+	} else {
+		s.units[u] = items
+	}
+	if conflicts != nil {
+		return fmt.Errorf("%s conflicts: %s", u, conflicts[0])
+	}
+	return nil
+}
+
+// Units gives the units that have items, in no order.
+func (s *State) Units() []Unit {
+	us := make([]Unit, 0, len(s.units))
+	for u := range s.units {
+		us = append(us, u)
+	}
+	return us
+}
+
+// Items gives the items of a unit.
+func (s *State) Items(u Unit) Items { return s.units[u] }
+
+func (i *Items) empty() bool {
+	return len(i.Flows)+len(i.Groups)+len(i.Buckets)+len(i.Meters)+len(i.Ports)+len(i.Sources)+len(i.Neighbors) == 0
+}
+
+// Full is a state as plain maps, to be read without the lock that guards the State.
+type Full struct {
+	Flows     map[flow.Key]flow.Flow
+	Groups    map[uint32]Group
+	Buckets   map[BucketKey]Bucket
+	Meters    map[uint32]Meter
+	Ports     map[string]FastPort
+	Sources   map[SourceKey]FastSource
+	Neighbors map[NeighborKey]Neighbor
+}
+
+// Full copies the state.
+func (s *State) Full() Full {
+	return Full{
+		maps.Collect(s.Flows.All()), maps.Collect(s.Groups.All()), maps.Collect(s.Buckets.All()), maps.Collect(s.Meters.All()),
+		maps.Collect(s.Ports.All()), maps.Collect(s.Sources.All()), maps.Collect(s.Neighbors.All()),
+	}
+}

@@ -1,0 +1,155 @@
+package state
+
+import (
+	"fmt"
+	"iter"
+	"slices"
+)
+
+// Delta is the change of one kind of item: new or other values by key, and keys that go.
+type Delta[K comparable, V comparable] struct {
+	Set map[K]V
+	Del map[K]struct{}
+}
+
+// Empty reports whether nothing changes.
+func (d *Delta[K, V]) Empty() bool { return len(d.Set) == 0 && len(d.Del) == 0 }
+
+func (d *Delta[K, V]) set(k K, v V) {
+	if d.Set == nil {
+		d.Set = map[K]V{}
+	}
+	d.Set[k] = v
+	delete(d.Del, k)
+}
+
+func (d *Delta[K, V]) del(k K) {
+	if d.Del == nil {
+		d.Del = map[K]struct{}{}
+	}
+	d.Del[k] = struct{}{}
+	delete(d.Set, k)
+}
+
+// Table is the items of one kind by key. An item may be claimed by several units; the value is that of the one that sorts
+// first.
+type Table[K comparable, V comparable] struct {
+	key    func(V) K
+	claims map[K]claims[V]
+}
+
+// claims is one claim, nearly always, and more only where units share an item.
+type claims[V comparable] struct {
+	unit  Unit
+	value V
+	more  []claim[V] // sorted by unit, all after unit
+}
+
+type claim[V comparable] struct {
+	unit  Unit
+	value V
+}
+
+func newTable[K comparable, V comparable](key func(V) K) *Table[K, V] {
+	return &Table[K, V]{key: key, claims: map[K]claims[V]{}}
+}
+
+// Len gives the number of items.
+func (t *Table[K, V]) Len() int { return len(t.claims) }
+
+// Get gives the item of that key.
+func (t *Table[K, V]) Get(k K) (V, bool) {
+	c, ok := t.claims[k]
+	return c.value, ok
+}
+
+// Unit gives the unit whose item it is.
+func (t *Table[K, V]) Unit(k K) (Unit, bool) {
+	c, ok := t.claims[k]
+	return c.unit, ok
+}
+
+// All gives the items, in no order.
+func (t *Table[K, V]) All() iter.Seq2[K, V] {
+	return func(yield func(K, V) bool) {
+		for k, c := range t.claims {
+			if !yield(k, c.value) {
+				return
+			}
+		}
+	}
+}
+
+func (t *Table[K, V]) replace(u Unit, old, new []V, d *Delta[K, V], conflicts *[]string) {
+	if len(old) == 0 && len(new) == 0 {
+		return
+	}
+	keep := make(map[K]struct{}, len(new))
+	for _, v := range new {
+		k := t.key(v)
+		keep[k] = struct{}{}
+		before, had := t.Get(k)
+		c := t.claims[k]
+		t.claims[k] = c.with(u, v, had)
+		after, _ := t.Get(k)
+		if !had || before != after {
+			d.set(k, after)
+		}
+		if after != v {
+			*conflicts = append(*conflicts, fmt.Sprintf("%v is also claimed by %s", k, t.claims[k].unit))
+		}
+	}
+	for _, v := range old {
+		k := t.key(v)
+		if _, ok := keep[k]; ok {
+			continue
+		}
+		c, had := t.claims[k]
+		if !had {
+			continue
+		}
+		before := c.value
+		c, any := c.without(u)
+		if !any {
+			delete(t.claims, k)
+			d.del(k)
+			continue
+		}
+		t.claims[k] = c
+		if c.value != before {
+			d.set(k, c.value)
+		}
+	}
+}
+
+func (c claims[V]) all(had bool) []claim[V] {
+	if !had {
+		return nil
+	}
+	return append([]claim[V]{{c.unit, c.value}}, c.more...)
+}
+
+func (c claims[V]) with(u Unit, v V, had bool) claims[V] {
+	if !had || c.more == nil && c.unit == u {
+		return claims[V]{unit: u, value: v}
+	}
+	cs := slices.DeleteFunc(c.all(had), func(x claim[V]) bool { return x.unit == u })
+	i, _ := slices.BinarySearchFunc(cs, u, func(x claim[V], u Unit) int { return compareUnits(x.unit, u) })
+	return claimsOf(slices.Insert(cs, i, claim[V]{u, v}))
+}
+
+func (c claims[V]) without(u Unit) (claims[V], bool) {
+	cs := slices.DeleteFunc(c.all(true), func(x claim[V]) bool { return x.unit == u })
+	if len(cs) == 0 {
+		return claims[V]{}, false
+	}
+	return claimsOf(cs), true
+}
+
+func claimsOf[V comparable](cs []claim[V]) claims[V] {
+	c := claims[V]{unit: cs[0].unit, value: cs[0].value}
+	if len(cs) > 1 {
+		c.more = cs[1:]
+	}
+	return c
+}

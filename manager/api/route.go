@@ -1,0 +1,202 @@
+package api
+
+import (
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/openvnet/openvnet/model"
+	"github.com/openvnet/openvnet/model/graph"
+	"github.com/openvnet/openvnet/model/span"
+)
+
+// call is a request on its way: what its path addresses, and its query string as far as nobody has taken it.
+type call struct {
+	r       *http.Request
+	q       map[string]string
+	methods methods
+
+	resource *model.Resource // of the objects addressed
+	uuid     string          // the object, "" for the collection
+	parent   string          // uuid of the object that a sub-resource's rows are reached through, "" otherwise
+	key      string          // uuid at the other end, of a row that its path addresses so; uuid is "" then
+}
+
+// methods are what can be done on a path.
+type methods map[string]func(*call) (*response, error)
+
+func (m methods) allow() string {
+	list := slices.Sorted(maps.Keys(m))
+	return strings.Join(append(list, http.MethodOptions), ", ")
+}
+
+var errNoPath = refusef(model.UnknownResource, "", "there is nothing at this path")
+
+// route finds out what a request addresses, and in which syntax it is to be answered.
+func (h *handler) route(r *http.Request) (c *call, asYAML bool, err error) {
+	c = &call{r: r}
+	path := r.URL.EscapedPath()
+	if path == "/healthz" {
+		c.methods = methods{http.MethodGet: h.healthz}
+		return c, false, nil
+	}
+	rest, ok := strings.CutPrefix(path, "/api/1.0/")
+	if !ok {
+		if rest, ok = strings.CutPrefix(path, "/api/"); !ok {
+			return nil, false, errNoPath
+		}
+	}
+	rest = strings.TrimSuffix(rest, "/")
+	if cut, ok := strings.CutSuffix(rest, ".yml"); ok {
+		rest, asYAML = cut, true
+	} else {
+		rest = strings.TrimSuffix(rest, ".json")
+	}
+	var elems []string
+	for elem := range strings.SplitSeq(rest, "/") {
+		if elem, err = url.PathUnescape(elem); err != nil {
+			return nil, asYAML, errNoPath
+		}
+		elems = append(elems, elem)
+	}
+	if c.q, err = query(r.URL.RawQuery); err != nil {
+		return nil, asYAML, err
+	}
+	if c.methods = h.fixed(elems); c.methods != nil {
+		return c, asYAML, nil
+	}
+	return c, asYAML, h.address(c, elems)
+}
+
+// fixed gives the methods of the paths that are no resource's.
+func (h *handler) fixed(elems []string) methods {
+	if len(elems) != 1 {
+		return nil
+	}
+	switch elems[0] {
+	case "apply":
+		return methods{http.MethodPost: h.apply}
+	case "openapi":
+		return methods{http.MethodGet: h.describe}
+	case "version":
+		return methods{http.MethodGet: h.version}
+	}
+	return nil
+}
+
+// address reads the elements of a resource's path.
+func (h *handler) address(c *call, elems []string) error {
+	r := exposed(elems[0])
+	if r == nil {
+		return errNoPath
+	}
+	c.resource = r
+	switch len(elems) {
+	case 1:
+		c.methods = methods{http.MethodGet: h.list, http.MethodPost: h.create}
+		return nil
+	case 2:
+		c.uuid = elems[1]
+		c.methods = h.item()
+		return checkUUID(r, "uuid", c.uuid)
+	}
+	sub := subResource(r, elems[2])
+	if sub == nil || len(elems) > 4 {
+		return errNoPath
+	}
+	c.resource, c.parent = sub, elems[1]
+	if err := checkUUID(r, sub.Parent, c.parent); err != nil {
+		return err
+	}
+	if len(elems) == 3 {
+		c.methods = methods{http.MethodGet: h.list, http.MethodPost: h.create}
+		if sub.Key == "" {
+			c.methods[http.MethodDelete] = h.deleteMatching
+		}
+		return nil
+	}
+	c.methods = h.item()
+	if sub.Key == "" {
+		c.uuid = elems[3]
+		return checkUUID(sub, "uuid", c.uuid)
+	}
+	c.key = elems[3]
+	c.methods[http.MethodPost] = h.create
+	return checkUUID(model.ByPlural(sub.Field(sub.Key).Ref), sub.Key, c.key)
+}
+
+func (h *handler) item() methods {
+	return methods{http.MethodGet: h.show, http.MethodPut: h.update, http.MethodPatch: h.update, http.MethodDelete: h.delete}
+}
+
+// exposed gives the resource of that plural if clients may see it, or nil.
+func exposed(plural string) *model.Resource {
+	if r := model.ByPlural(plural); r != nil && !r.Hidden {
+		return r
+	}
+	return nil
+}
+
+// subResource gives the resource whose rows are reached through an object of r at the path, or nil.
+func subResource(r *model.Resource, path string) *model.Resource {
+	for _, s := range model.All() {
+		if s.Parent != "" && !s.Hidden && s.Path == path && s.Field(s.Parent).Ref == r.Plural {
+			return s
+		}
+	}
+	return nil
+}
+
+func checkUUID(r *model.Resource, field, uuid string) error {
+	if err := r.CheckUUID(uuid); err != nil {
+		return &model.Error{Class: model.InvalidUUID, Field: field, Reason: err.Error()}
+	}
+	return nil
+}
+
+// find gives the object that the path of an item addresses.
+func (c *call) find(x *span.Index) (model.Object, error) {
+	g := x.Graph()
+	if c.parent != "" {
+		if err := c.ends(g); err != nil {
+			return nil, err
+		}
+	}
+	if c.key != "" {
+		for _, o := range c.rows(g) {
+			if c.resource.Field(c.resource.Key).Text(o) == c.key {
+				return o, nil
+			}
+		}
+		return nil, refusef(model.UnknownResource, c.resource.Key, "%s and %s are not linked", c.parent, c.key)
+	}
+	o, ok := g.Get(c.uuid)
+	if !ok || model.Of(o) != c.resource || c.parent != "" && c.resource.Field(c.resource.Parent).Text(o) != c.parent {
+		return nil, unknown(c.resource, "uuid", c.uuid)
+	}
+	return o, nil
+}
+
+// ends looks whether the objects that a sub-resource's path names exist.
+func (c *call) ends(g *graph.Graph) error {
+	for _, end := range []struct{ field, uuid string }{{c.resource.Parent, c.parent}, {c.resource.Key, c.key}} {
+		if end.uuid == "" {
+			continue
+		}
+		if _, ok := g.Get(end.uuid); !ok {
+			return unknown(model.ByPlural(c.resource.Field(end.field).Ref), end.field, end.uuid)
+		}
+	}
+	return nil
+}
+
+// rows gives the rows of a sub-resource that its path reaches, by id.
+func (c *call) rows(g *graph.Graph) []model.Object {
+	return graph.Children[model.Object](g, c.parent, c.resource.Plural+"."+c.resource.Parent)
+}
+
+func unknown(r *model.Resource, field, uuid string) error {
+	return refusef(model.UnknownUUIDResource, field, "there is no %s %s", r.Title(), uuid)
+}

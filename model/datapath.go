@@ -1,0 +1,17 @@
+package model
+
+// Datapath is one Open vSwitch bridge under the control of one agent: a hypervisor host.
+type Datapath struct {
+	Meta
+	DisplayName          string `json:"display_name" vn:"required,mutable" doc:"Name for people."`
+	DPID                 DPID   `json:"dpid" vn:"required,unique=dpid" doc:"OpenFlow datapath id of the bridge."`
+	NodeID               string `json:"node_id" vn:"required" doc:"Name by which the host's agent reports."`
+	EnableOVSLearnAction bool   `json:"enable_ovs_learn_action" vn:"mutable,default=true" doc:"Whether the switch may learn outside MAC addresses by itself."`
+}
+
+// Datapaths declares the resource.
+var Datapaths = declare(spec[Datapath]{
+	name: "datapath", plural: "datapaths", prefix: "dp",
+	doc:   "A hypervisor host: one Open vSwitch bridge and the agent that programs it. An agent that joins registers its own.",
+	reach: Reach{Rule: "datapath"},
+})

@@ -1,0 +1,82 @@
+package model
+
+import (
+	"net/netip"
+)
+
+// IPLease gives an interface an address of a network, IPv4 or IPv6.
+type IPLease struct {
+	Meta
+	NetworkUUID   string     `json:"network_uuid" vn:"required,ref=networks,cascade,unique=ipv4,unique=ipv6" doc:"The network of the address."`
+	IPv4Address   netip.Addr `json:"ipv4_address" vn:"ip=4,unique=ipv4" doc:"IPv4 address within the network's subnet. Exactly one of ipv4_address and ipv6_address is given."`
+	IPv6Address   netip.Addr `json:"ipv6_address" vn:"ip=6,unique=ipv6" doc:"IPv6 address within the network's subnet."`
+	MACLeaseUUID  string     `json:"mac_lease_uuid" vn:"ref=mac_leases,cascade" doc:"The MAC address that the IP address is used with; the interface's first one when only interface_uuid is given."`
+	InterfaceUUID string     `json:"interface_uuid" vn:"ref=interfaces,cascade" doc:"The interface; that of the MAC lease when absent."`
+	EnableRouting bool       `json:"enable_routing" vn:"mutable" doc:"Whether packets to this address may be routed on."`
+}
+
+// IPLeases declares the resource.
+var IPLeases = declare(spec[IPLease]{
+	name: "ip_lease", plural: "ip_leases", prefix: "il",
+	doc:   "An IPv4 or IPv6 address of a network that an interface may use.",
+	reach: Reach{Rule: "lease"},
+	validate: func(l *IPLease) error {
+		switch {
+		case !l.IPv4Address.IsValid() && !l.IPv6Address.IsValid():
+			return Errorf(MissingArgument, "ipv4_address", "is required (or ipv6_address)")
+		case l.IPv4Address.IsValid() && l.IPv6Address.IsValid():
+			return Errorf(ArgumentError, "ipv6_address", "cannot be given together with ipv4_address: a lease is of one address")
+		}
+		return nil
+	},
+	check: func(l *IPLease, rd Reader) error {
+		o, _ := rd.Get(l.NetworkUUID)
+		field := "ipv4_address"
+		if l.Addr().Is6() {
+			field = "ipv6_address"
+		}
+		if err := checkInSubnet(field, l.Addr(), o.(*Network)); err != nil {
+			return err
+		}
+		if l.MACLeaseUUID == "" {
+			return nil
+		}
+		o, _ = rd.Get(l.MACLeaseUUID)
+		if ml := o.(*MACLease); ml.InterfaceUUID != l.InterfaceUUID {
+			return Errorf(ArgumentError, "mac_lease_uuid", "%s belongs to %q, not to interface %q", ml.UUID, ml.InterfaceUUID, l.InterfaceUUID)
+		}
+		return nil
+	},
+})
+
+// Addr gives the address, of whichever family.
+func (l *IPLease) Addr() netip.Addr {
+	if l.IPv4Address.IsValid() {
+		return l.IPv4Address
+	}
+	return l.IPv6Address
+}
+
+func checkInSubnet(field string, a netip.Addr, n *Network) error {
+	p := n.PrefixOf(a)
+	switch {
+	case !p.IsValid():
+		return Errorf(ArgumentError, field, "network %s has no subnet of the family of %s", n.UUID, a)
+	case !p.Contains(a):
+		return Errorf(ArgumentError, field, "%s is outside %s, the subnet of %s", a, p, n.UUID)
+	case a.Is4() && p.Bits() < 31 && a == p.Addr():
+		return Errorf(ArgumentError, field, "%s is the address of the subnet %s itself", a, p)
+	case a.Is4() && p.Bits() < 31 && a == broadcast(p):
+		return Errorf(ArgumentError, field, "%s is the broadcast address of %s", a, p)
+	}
+	return nil
+}
+
+// broadcast gives the last address of an IPv4 prefix.
+func broadcast(p netip.Prefix) netip.Addr {
+	b := p.Masked().Addr().As4()
+	for i := p.Bits(); i < 32; i++ {
+		b[i/8] |= 0x80 >> (i % 8)
+	}
+	return netip.AddrFrom4(b)
+}

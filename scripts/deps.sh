@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Installs, with apt, the programs that the project calls and that are not there. Says what it installs and why;
+# when nothing is missing it says nothing and takes a few milliseconds, so that every make target can call it.
+#
+# usage: scripts/deps.sh [lint] [test] [generate]    each word adds what that target needs to what all need
+#
+# It looks for programs, not for packages: where they come from another source than apt, nothing is installed.
+# Open vSwitch need not run: the lab and the tests start instances of their own. (Where systemd runs, the package
+# starts one of its own; it is neither used nor touched.)
+set -euo pipefail
+
+go_needed=1.26
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin # where an ordinary user's PATH has none of them
+
+# "program package", or "/a/file package"; in the order of what all need, then of each group.
+all=(
+  "ovs-vswitchd openvswitch-switch" # the switch that agents program
+  "ovs-ofctl openvswitch-switch"
+  "ip iproute2"      # namespaces, veth pairs
+  "sysctl procps"    # forwarding in the lab's routers
+  "udhcpc udhcpc"    # DHCP clients of guests
+  "dhclient isc-dhcp-client"
+  "ping iputils-ping"
+  "arping arping"
+  "iperf3 iperf3"
+  "tcpdump tcpdump"
+  "ethtool ethtool"  # checksum offload of guests' links
+)
+lint=("shellcheck shellcheck")
+test=("gcc gcc" "/usr/include/stdlib.h libc6-dev") # the race detector links with C
+generate=("clang clang" "llvm-strip llvm" "/usr/include/bpf/bpf_helpers.h libbpf-dev")
+
+wanted=("${all[@]}")
+for group in "$@"; do
+  case $group in
+    lint) wanted+=("${lint[@]}") ;;
+    test) wanted+=("${test[@]}") ;;
+    generate) wanted+=("${generate[@]}") ;;
+    *) echo "deps: no group '$group'; there are: lint test generate" >&2; exit 2 ;;
+  esac
+done
+
+missing=()
+for entry in "${wanted[@]}"; do
+  read -r program package <<<"$entry"
+  if [[ $program == /* ]]; then
+    [[ -e $program ]] && continue
+  else
+    type -P "$program" >/dev/null && continue
+  fi
+  [[ " ${missing[*]} " == *" $package "* ]] || missing+=("$package")
+done
+
+if ! type -P go >/dev/null; then
+  echo "deps: Go is not there; install Go $go_needed or later from https://go.dev/dl/ (Debian's is older)" >&2
+  exit 1
+fi
+
+((${#missing[@]})) || exit 0
+
+echo "deps: missing, installing with apt: ${missing[*]}"
+if ! type -P apt-get >/dev/null; then
+  echo "deps: there is no apt-get here; install by your own means what these Debian packages hold" >&2
+  exit 1
+fi
+as_root=(env DEBIAN_FRONTEND=noninteractive)
+if ((EUID != 0)); then
+  if ! type -P sudo >/dev/null; then
+    echo "deps: installing takes root and there is no sudo; run as root: apt-get install ${missing[*]}" >&2
+    exit 1
+  fi
+  as_root=(sudo "${as_root[@]}")
+fi
+"${as_root[@]}" apt-get update -q </dev/null
+"${as_root[@]}" apt-get install -q -y --no-install-recommends "${missing[@]}" </dev/null
+echo "deps: installed ${missing[*]}"

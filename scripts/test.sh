@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# Runs the tests, phase by phase, goes on after a failure, and closes with a summary. Exit status 0 only if every
+# phase passed.
+#
+# usage: scripts/test.sh [PHASE...]
+#   unit         all tests but the privileged ones, race detector on, packages in parallel
+#   privileged   TestPrivileged... and the seeds of FuzzPrivileged...: they take root and start switches, so one
+#                package at a time, without the race detector (they measure loss and latency), and never from the
+#                cache (what they start is not among what the cache looks at). Not root: left out, and the summary
+#                says so.
+#   fuzz         each fuzz target for FUZZTIME (default 10s), one after another
+# FUZZTIME=10m FUZZ=FuzzDecodeFlowMod scripts/test.sh fuzz    runs only the targets whose name matches FUZZ
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+fuzztime=${FUZZTIME:-10s}
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+summary=()
+failed=0
+takes_root='^(Test|Fuzz)Privileged'
+export OPENVNET_PRIVILEGED_TESTS=1 # what make deps installs is there: a test that misses a program fails
+
+# gotest NAME ARGS...: go test with its output shown, one line for the summary.
+gotest() {
+  local name=$1 start=$SECONDS status=0
+  shift
+  printf '\n== %s: go test %s\n' "$name" "$*"
+  go test "$@" 2>&1 | tee "$log" || status=1
+  ((status)) && failed=1
+  summary+=("$(printf '%-10s  %3d packages ok, %d failed  %4d s' "$name" \
+    "$(grep -c '^ok ' "$log")" "$(grep -cE '^FAIL\s+\S' "$log")" $((SECONDS - start)))")
+}
+
+# packages_with PATTERN: the folders, as ./path, whose test files have a line that matches.
+packages_with() {
+  grep -rlE --include='*_test.go' "$1" . | xargs -r -n1 dirname | sort -u
+}
+
+unit() {
+  gotest unit -race -skip "$takes_root" ./...
+}
+
+privileged() {
+  local packages
+  mapfile -t packages < <(packages_with "^func ${takes_root#^}")
+  if ((${#packages[@]} == 0)); then
+    return
+  fi
+  if ((EUID != 0)); then
+    summary+=("$(printf '%-10s  LEFT OUT: takes root; sudo make test-privileged' privileged)")
+    return
+  fi
+  gotest privileged -p 1 -count 1 -timeout 15m -run "$takes_root" "${packages[@]}"
+}
+
+# fuzz_one FOLDER TARGET: go test ends now and then with "context deadline exceeded" when its time is over, with no
+# failing input (golang/go#75804, Go before 1.27); only then it is tried once more.
+fuzz_one() {
+  local run=(go test -run '^$' -fuzz "^$2\$" -fuzztime "$fuzztime" -fuzzminimizetime 5s "$1")
+  "${run[@]}" 2>&1 | tee "$log" && return
+  if ! grep -q 'context deadline exceeded' "$log" || grep -q 'Failing input written' "$log"; then
+    return 1
+  fi
+  echo "fuzz: $2: its time was over in mid-run, no failing input: once more"
+  "${run[@]}" 2>&1 | tee "$log"
+}
+
+fuzz() {
+  local start=$SECONDS ok=0 bad=() folder target left_out
+  ((EUID == 0)) || left_out=:FuzzPrivileged
+  while IFS=: read -r folder target; do
+    printf '\n== fuzz: %s in %s, %s\n' "$target" "$folder" "$fuzztime"
+    if fuzz_one "$folder" "$target" </dev/null; then ok=$((ok + 1)); else bad+=("$target"); fi
+  done < <(grep -rhoE --with-filename --include='*_test.go' '^func Fuzz\w+' . |
+    sed -E 's#/[^/]+:func #:#' | sort | grep -E ":.*${FUZZ:-}" | grep -vE "${left_out:-^$}")
+  ((${#bad[@]})) && failed=1
+  summary+=("$(printf '%-10s  %3d targets ok, %d failed   %4d s%s' fuzz "$ok" ${#bad[@]} $((SECONDS - start)) \
+    "${bad[*]:+  failed: ${bad[*]}}")")
+}
+
+for phase in "${@:-}"; do
+  case ${phase:-all} in
+    unit | privileged | fuzz) "$phase" ;;
+    all) unit; privileged; fuzz ;;
+    *) echo "test: no phase '$phase'; there are: unit privileged fuzz" >&2; exit 2 ;;
+  esac
+done
+
+printf '\n== summary\n'
+printf '%s\n' "${summary[@]}"
+((failed)) && echo "FAILED" || echo "PASSED"
+exit $failed

@@ -1,0 +1,63 @@
+package store
+
+import (
+	"context"
+	"log/slog"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// etcdLogger gives etcd a logger that writes to ours. What etcd finds worth an Info is a Debug here.
+func etcdLogger(l *slog.Logger) *zap.Logger {
+	return zap.New(&bridge{l.With("component", "etcd")})
+}
+
+// bridge is a zapcore.Core over slog.
+type bridge struct{ log *slog.Logger }
+
+func level(l zapcore.Level) slog.Level {
+	switch {
+	case l >= zapcore.ErrorLevel:
+		return slog.LevelError
+	case l == zapcore.WarnLevel:
+		return slog.LevelWarn
+	}
+	return slog.LevelDebug
+}
+
+func (b *bridge) Enabled(l zapcore.Level) bool {
+	return l > zapcore.DebugLevel && b.log.Enabled(context.Background(), level(l))
+}
+
+func (b *bridge) With(fields []zapcore.Field) zapcore.Core {
+	return &bridge{b.log.With(attrs(fields)...)}
+}
+
+func (b *bridge) Check(e zapcore.Entry, c *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if b.Enabled(e.Level) {
+		return c.AddCore(e, b)
+	}
+	return c
+}
+
+func (b *bridge) Write(e zapcore.Entry, fields []zapcore.Field) error {
+	b.log.Log(context.Background(), level(e.Level), "etcd", append(attrs(fields), "event", e.Message)...)
+	return nil
+}
+
+func (b *bridge) Sync() error { return nil }
+
+func attrs(fields []zapcore.Field) []any {
+	enc := zapcore.NewMapObjectEncoder()
+	for _, f := range fields {
+		f.AddTo(enc)
+	}
+	as := make([]any, 0, 2*len(enc.Fields))
+	for _, f := range fields {
+		if v, ok := enc.Fields[f.Key]; ok {
+			as = append(as, f.Key, v)
+		}
+	}
+	return as
+}

@@ -1,0 +1,242 @@
+package bringup
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/openvnet/openvnet/testenv/ovs"
+	"github.com/openvnet/openvnet/testenv/privileged"
+)
+
+func TestPlan(t *testing.T) {
+	for _, p := range []plan{{size: 100, networks: 10}, {size: 1000, networks: 10}, {size: 1000, networks: 1}, {size: minSize, networks: 10}, {size: minSize, networks: 1}} {
+		macs, addresses, ports := map[string]int{}, map[string]int{}, map[string]bool{}
+		where := map[[2]int]int{}
+		perHost := make([]int, hosts)
+		all := p.batch()
+		for n := range p.size {
+			all = append(all, n)
+			where[[2]int{p.network(n), p.host(n)}]++
+			perHost[p.host(n)]++
+		}
+		for _, n := range all {
+			macs[p.mac(n).String()]++
+			addresses[p.address(n).String()]++
+		}
+		for h := range hosts {
+			for _, name := range p.ports(h) {
+				if ports[name] {
+					t.Errorf("%+v: two hosts have port %s", p, name)
+				}
+				ports[name] = true
+			}
+		}
+		if len(where) != p.networks*hosts {
+			t.Errorf("%+v: %d of %d networks on hosts", p, len(where), p.networks*hosts)
+		}
+		if total := p.size + batch; len(macs) != total || len(addresses) != total || len(ports) != total {
+			t.Errorf("%+v: %d MAC addresses, %d addresses, %d ports of %d", p, len(macs), len(addresses), len(ports), total)
+		}
+		for h, n := range perHost {
+			if n < p.size/hosts-p.networks || n > p.size/hosts+p.networks {
+				t.Errorf("%+v: host %d has %d interfaces", p, h, n)
+			}
+		}
+		for _, n := range p.batch() {
+			if !ports[p.port(n)] {
+				t.Errorf("%+v: the spare %d has no port", p, n)
+			}
+		}
+	}
+}
+
+func TestDocuments(t *testing.T) {
+	p := plan{size: minSize, networks: 10}
+	docs := p.documents([]string{"dp-a", "dp-b", "dp-c"})
+	if len(docs["networks"]) != 10 || len(docs["interfaces"]) != minSize {
+		t.Fatalf("%d networks, %d interfaces", len(docs["networks"]), len(docs["interfaces"]))
+	}
+	want := map[string]any{
+		"uuid": "if-bench12", "mode": "vif", "owner_datapath_uuid": "dp-b", "port_name": "p12", "network_uuid": "nw-bench2",
+		"mac_address": "02:01:00:00:00:0c", "ipv4_address": "10.3.0.11",
+	}
+	if diff := cmp.Diff(want, map[string]any(docs["interfaces"][12])); diff != "" {
+		t.Error(diff)
+	}
+	p.found = true
+	delete(want, "owner_datapath_uuid")
+	delete(want, "uuid")
+	if diff := cmp.Diff(want, map[string]any(p.vif(12, "dp-b"))); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestReport(t *testing.T) {
+	f := func(scale float64) []figures {
+		d := func(ms float64) time.Duration { return time.Duration(ms * scale * float64(time.Millisecond)) }
+		return []figures{{
+			bulk: d(100), applied: []time.Duration{d(1), d(2), d(3)}, perOne: usage{12, 2 * scale, 3, scale},
+			memory: memory{20, 30}, ports: []time.Duration{d(10), d(20)},
+		}}
+	}
+	rounds := map[key][]figures{}
+	for _, sh := range shapes {
+		rounds[key{sh, 100}], rounds[key{sh, 1000}] = f(1), f(4)
+	}
+	r := report([]int{100, 1000}, rounds)
+	if err := r.Err(); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, row := range r.Rows() {
+		if row.Ratio != nil {
+			got[row.Case+" "+row.Metric+" to "+row.Against] = *row.Ratio
+		}
+	}
+	want := map[string]float64{
+		"bulk@1000 applied to bulk@100": 4, "bulk-flat@1000 applied to bulk-flat@100": 4, "bulk-found@1000 applied to bulk-found@100": 4,
+		"ovs-port@1000 ovs_port_p50 to ovs-port@100": 4,
+	}
+	for _, name := range []string{"one-more", "one-more-flat", "one-more-found"} {
+		for metric, ratio := range map[string]float64{
+			"applied_p50": 4, "applied_p99": 4, "openflow_messages": 1, "agent_cpu": 4, "agent_rss": 1, "manager_cpu": 1, "manager_rss": 1,
+			"switch_cpu": 4,
+		} {
+			want[name+"@1000 "+metric+" to "+name+"@100"] = ratio
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("ratios (-want +got):\n%s", diff)
+	}
+}
+
+func TestUsage(t *testing.T) {
+	got := usage{10, 6, 4, 8}.minus(usage{2, 2, 2, 2}).plus(usage{4, 0, 0, 2}).by(2)
+	if got != (usage{6, 2, 1, 4}) {
+		t.Errorf("usage %+v", got)
+	}
+}
+
+func TestVmRSS(t *testing.T) {
+	if n, err := vmRSS("Name:\tx\nVmHWM:\t    9 kB\nVmRSS:\t   12345 kB\n"); n != 12345 || err != nil {
+		t.Errorf("vmRSS = %d, %v", n, err)
+	}
+	for _, bad := range []string{"", "VmRSS: 5", "VmRSS: x kB"} {
+		if n, err := vmRSS(bad); err == nil {
+			t.Errorf("vmRSS(%q) = %d without error", bad, n)
+		}
+	}
+}
+
+func TestProcess(t *testing.T) {
+	before, err := cpuTime(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(20 * time.Millisecond); time.Now().Before(end); {
+	}
+	after, err := cpuTime(os.Getpid())
+	if err != nil || after <= before {
+		t.Errorf("CPU time %v, then %v, %v", before, after, err)
+	}
+	if mib, err := resident(os.Getpid()); err != nil || mib < 1 || mib > 10_000 {
+		t.Errorf("resident %v MiB, %v", mib, err)
+	}
+	if _, err := cpuTime(1 << 22); err == nil {
+		t.Error("the CPU time of a process that is none")
+	}
+	if _, err := resident(1 << 22); err == nil {
+		t.Error("the memory of a process that is none")
+	}
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	for want, o := range map[string]Options{
+		"are required":      {Rounds: 1, Repeats: 1},
+		"less than 30":      {Rounds: 1, Repeats: 1, Sizes: []int{100, 29}},
+		"repeats and sizes": {Rounds: 1, Sizes: []int{100}},
+	} {
+		if err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Run(%+v) = %v, want %q", o, err, want)
+		}
+	}
+}
+
+// bin is where make build puts the programs.
+const bin = "../../../bin"
+
+func options(t *testing.T, table, progress *strings.Builder) Options {
+	t.Helper()
+	privileged.Require(t, append([]string{bin + "/vnmgr", bin + "/vna"}, ovs.Programs...)...)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return Options{
+		Sizes: []int{minSize}, Rounds: 1, Repeats: 1, API: l.Addr().String(), Bin: bin, Out: t.TempDir(), Table: table, Progress: progress,
+	}
+}
+
+func TestPrivilegedSmoke(t *testing.T) {
+	var table, progress strings.Builder
+	o := options(t, &table, &progress)
+	before := leftovers(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := Run(ctx, o); err != nil {
+		t.Fatalf("%v\n%s", err, progress.String())
+	}
+	t.Log("\n" + progress.String())
+	for _, want := range []string{"one-more@30", "one-more-flat@30", "one-more-found@30", "bulk@30", "bulk-flat@30", "ovs-port@30", "applied_p50", "openflow_messages", "agent_cpu", "agent_rss"} {
+		if !strings.Contains(table.String(), want) {
+			t.Errorf("no %s in\n%s", want, table.String())
+		}
+	}
+	if _, err := os.Stat(filepath.Join(o.Out, "bringup.json")); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(before, leftovers(t)); diff != "" {
+		t.Errorf("left behind (-before +after):\n%s", diff)
+	}
+}
+
+// An interrupted run removes what it has made.
+func TestPrivilegedInterrupt(t *testing.T) {
+	o := options(t, &strings.Builder{}, nil)
+	before := leftovers(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	o.Rounds = 1000
+	o.Progress = writerFunc(func(p []byte) {
+		if bytes.Contains(p, []byte("all applied")) {
+			cancel()
+		}
+	})
+	if err := Run(ctx, o); err == nil || ctx.Err() == nil {
+		t.Errorf("Run = %v", err)
+	}
+	if diff := cmp.Diff(before, leftovers(t)); diff != "" {
+		t.Errorf("left behind (-before +after):\n%s", diff)
+	}
+}
+
+func leftovers(t *testing.T) []string {
+	t.Helper()
+	dirs, err := filepath.Glob("/tmp/vnb*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dirs
+}
+
+type writerFunc func(p []byte)
+
+func (f writerFunc) Write(p []byte) (int, error) { f(p); return len(p), nil }

@@ -100,10 +100,18 @@ func (in *Input) Dirty(e *span.Effects, s *state.State) iter.Seq[state.Unit] {
 			add(kindNetwork, uuid, d)
 		}
 	}
+	hosts := map[string]bool{} // interfaces that are, or were, tunnel ends
+	for i := range e.Interfaces {
+		o, ok := graph.Lookup[*model.Interface](g, i)
+		hosts[i] = ok && o.Mode == model.InterfaceHost
+	}
 	for _, c := range e.Changed {
 		o := c.New
 		if o == nil {
 			o = c.Old
+		}
+		if i, ok := c.Old.(*model.Interface); ok && i.Mode == model.InterfaceHost {
+			hosts[i.UUID] = true
 		}
 		appeared := c.New == nil || c.Old == nil
 		switch o := o.(type) {
@@ -133,9 +141,11 @@ func (in *Input) Dirty(e *span.Effects, s *state.State) iter.Seq[state.Unit] {
 	}
 	for i, m := range e.Interfaces {
 		add(kindInterface, i, "")
-		before, after := m.Datapaths()
-		add(kindDatapath, before, "")
-		add(kindDatapath, after, "")
+		if hosts[i] {
+			before, after := m.Datapaths()
+			add(kindDatapath, before, "")
+			add(kindDatapath, after, "")
+		}
 		for range g.Referrers(i, "network_services.interface_uuid") {
 			for _, n := range m.Networks() {
 				add(kindNetwork, n, "")

@@ -31,9 +31,6 @@ type Options struct {
 // outstanding is how many requests are under way while the rate is measured.
 const outstanding = 32
 
-// baseline is the case that the others are compared with.
-const baseline = caseFlow
-
 // result is what is measured of one case, a sample each round.
 type result struct {
 	times [2][][]time.Duration // by manner
@@ -120,13 +117,17 @@ func measure(ctx context.Context, c *subject, o Options, r *result) error {
 // report makes the rows.
 func report(results map[string]*result) *bench.Report {
 	r := bench.New("arp")
-	for _, name := range caseNames {
-		res := results[name]
-		r.Latencies(name, "", "us", res.times[asleep]...)
-		r.Latencies(name, "spin_", "us", res.times[awake]...)
-		r.Add(name, "rate", "1/s", res.rates...)
-		r.Add(name, "lost", "1", res.lost...)
+	for _, a := range guests {
+		res := results[a.name]
+		r.Latencies(a.name, "", "us", res.times[asleep]...)
+		r.Latencies(a.name, "spin_", "us", res.times[awake]...)
+		r.Add(a.name, "rate", "1/s", res.rates...)
+		r.Add(a.name, "lost", "1", res.lost...)
 	}
-	r.Compare(baseline)
+	for _, a := range guests {
+		if a.baseline != "" {
+			r.Compare(a.baseline, a.name)
+		}
+	}
 	return r
 }

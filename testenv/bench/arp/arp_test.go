@@ -72,10 +72,10 @@ func FuzzReply(f *testing.F) {
 
 func TestReport(t *testing.T) {
 	results := map[string]*result{}
-	for n, name := range caseNames {
+	for n, a := range guests {
 		scale := time.Duration(n+1) * time.Microsecond
 		times := [][]time.Duration{{scale, 3 * scale, 2 * scale}}
-		results[name] = &result{times: [2][][]time.Duration{times, times}, rates: []float64{100, 300}, lost: []float64{0, 0}}
+		results[a.name] = &result{times: [2][][]time.Duration{times, times}, rates: []float64{100, 300}, lost: []float64{0, 0}}
 	}
 	r := report(results)
 	if err := r.Err(); err != nil {
@@ -140,10 +140,10 @@ func TestPrivilegedSmoke(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, progress.String())
 	}
-	for _, c := range caseNames {
+	for _, a := range guests {
 		for _, metric := range []string{"p50", "p99", "rate"} {
-			if !strings.Contains(table.String(), c+" ") || !strings.Contains(table.String(), metric) {
-				t.Errorf("no row %s %s in\n%s", c, metric, table.String())
+			if !strings.Contains(table.String(), a.name+" ") || !strings.Contains(table.String(), metric) {
+				t.Errorf("no row %s %s in\n%s", a.name, metric, table.String())
 			}
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -25,7 +26,8 @@ const (
 	awake
 )
 
-// asker asks the same question again and again from inside a guest, through a packet socket (packet(7)).
+// asker asks the same question again and again: from inside a guest through a packet socket (packet(7)), or as a virtual machine
+// monitor does, through the file of a tap.
 type asker struct {
 	fd      int
 	request []byte
@@ -45,6 +47,25 @@ func newAsker(link string, request []byte) (*asker, error) {
 	}
 	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: proto, Ifindex: nic.Index}); err != nil {
 		return nil, errors.Join(fmt.Errorf("bind a packet socket to %s: %w", link, err), unix.Close(fd))
+	}
+	return &asker{fd: fd, request: request}, nil
+}
+
+// newTapAsker makes a tap in the network namespace that the calling thread is in. It goes when the asker is closed.
+func newTapAsker(name string, request []byte) (*asker, error) {
+	tap := &netlink.Tuntap{
+		LinkAttrs: netlink.LinkAttrs{Name: name}, Mode: netlink.TUNTAP_MODE_TAP,
+		Flags: netlink.TUNTAP_NO_PI | netlink.TUNTAP_ONE_QUEUE, NonPersist: true, Queues: 1,
+	}
+	if err := netlink.LinkAdd(tap); err != nil {
+		return nil, fmt.Errorf("make tap %s: %w", name, err)
+	}
+	fd, err := unix.FcntlInt(tap.Fds[0].Fd(), unix.F_DUPFD_CLOEXEC, 0) // the file's own would be closed with the file
+	if err = errors.Join(err, tap.Fds[0].Close()); err != nil {
+		return nil, fmt.Errorf("open tap %s: %w", name, err)
+	}
+	if err := errors.Join(unix.SetNonblock(fd, true), netlink.LinkSetUp(tap)); err != nil {
+		return nil, errors.Join(fmt.Errorf("set tap %s up: %w", name, err), unix.Close(fd))
 	}
 	return &asker{fd: fd, request: request}, nil
 }

@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/openvnet/openvnet/client"
@@ -18,42 +20,61 @@ import (
 	"github.com/openvnet/openvnet/testenv/wait"
 )
 
-// The cases, which are also the names of the hosts.
+// The hosts, named as the cases of their guests on a tap.
 const (
 	caseEBPF       = "ebpf"
 	caseFlow       = "flow"
 	caseController = "controller"
 )
 
-var caseNames = []string{caseEBPF, caseFlow, caseController}
+// veth ends the names of the cases of guests on a veth.
+const veth = "-veth"
 
-// asked is the address that a guest asks for: another guest's, of the same network.
-func asked(name string) netip.Addr {
-	if name == caseFlow {
+var hostNames = []string{caseEBPF, caseFlow, caseController}
+
+// attachment is a guest: the name of its case, its host, and what its port is.
+type attachment struct {
+	name, host string
+	tap        bool   // a tap, as a virtual machine has, held by the benchmark itself; otherwise a veth to a namespace
+	baseline   string // the case it is compared with, "" for a baseline itself
+}
+
+var guests = []attachment{
+	{name: caseEBPF, host: caseEBPF, tap: true, baseline: caseFlow},
+	{name: caseFlow, host: caseFlow, tap: true},
+	{name: caseController, host: caseController, tap: true, baseline: caseFlow},
+	{name: caseEBPF + veth, host: caseEBPF, baseline: caseFlow + veth},
+	{name: caseFlow + veth, host: caseFlow},
+	{name: caseController + veth, host: caseController, baseline: caseFlow + veth},
+}
+
+// asked is the address that a host's guests ask for: that of another host's.
+func asked(host string) netip.Addr {
+	if host == caseFlow {
 		return address(caseEBPF)
 	}
 	return address(caseFlow)
 }
 
-// address is that of the guest of a host.
+// address is that of the guest of a case.
 func address(name string) netip.Addr {
-	for n, c := range caseNames {
-		if c == name {
-			return netip.AddrFrom4([4]byte{10, 0, 0, byte(11 + n)})
-		}
-	}
-	return netip.Addr{}
+	return netip.AddrFrom4([4]byte{10, 0, 0, byte(11 + index(name))})
 }
 
 func guest(name string) string { return "vm-" + name }
-func port(name string) string  { return "if-" + name }
+func port(name string) string  { return fmt.Sprintf("arp%d", index(name)) }
+func uuid(name string) string  { return "if-" + strings.ReplaceAll(name, "-", "") }
 
-// spec is one host a case, each with one guest; nothing has to go from host to host.
+func index(name string) int {
+	return slices.IndexFunc(guests, func(a attachment) bool { return a.name == name })
+}
+
+// spec is three hosts, each with a guest on a veth; nothing has to go from host to host.
 func spec() lab.Spec {
 	s := lab.Spec{Name: "bench-arp"}
-	for _, name := range caseNames {
+	for _, name := range hostNames {
 		s.Hosts = append(s.Hosts, lab.Host{Name: name})
-		s.Guests = append(s.Guests, lab.Guest{Name: guest(name), Host: name, Port: port(name)})
+		s.Guests = append(s.Guests, lab.Guest{Name: guest(name), Host: name, Port: port(name + veth)})
 	}
 	return s
 }
@@ -69,7 +90,7 @@ type setup struct {
 
 // subject is one case.
 type subject struct {
-	name  string
+	attachment
 	guest *asker
 }
 
@@ -91,24 +112,45 @@ func (s *setup) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.controller, err = startController(ctx, sw.Mgmt("br0"), s.mac(caseFlow)); err != nil {
+	if s.controller, err = startController(ctx, sw.Mgmt("br0"), model.MAC{2, 0, 0, 0, 1, 1}); err != nil {
 		return err
 	}
-	for _, name := range caseNames {
-		c := &subject{name: name}
-		err := s.lab.Do(guest(name), func() (err error) {
-			c.guest, err = newAsker("eth0", request(s.mac(name), address(name), asked(name)))
+	for _, a := range guests {
+		c, node, open := &subject{attachment: a}, guest(a.host), newAsker
+		link := "eth0"
+		if a.tap {
+			node, open, link = a.host, newTapAsker, port(a.name)
+		}
+		err := s.lab.Do(node, func() (err error) {
+			c.guest, err = open(link, request(s.mac(a), address(a.name), asked(a.host)))
 			return err
 		})
 		if err != nil {
 			return err
 		}
 		s.cases = append(s.cases, c)
+		if err := s.plug(ctx, a); err != nil {
+			return err
+		}
 		if err := c.ready(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// plug adds a tap to its host's bridge.
+func (s *setup) plug(ctx context.Context, a attachment) error {
+	if !a.tap {
+		return nil
+	}
+	sw, err := s.lab.OVS(a.host)
+	if err != nil {
+		return err
+	}
+	name := port(a.name)
+	_, err = sw.Vsctl(ctx, "add-port", "br0", name, "--", "set", "interface", name, "external_ids:iface-id="+name)
+	return err
 }
 
 // ready waits until the guest is answered.
@@ -178,10 +220,13 @@ func (s *setup) configure(ctx context.Context) error {
 		return err
 	}
 	docs := client.Documents{"networks": {{"uuid": "nw-arp", "ipv4_network": "10.0.0.0", "ipv4_prefix": 24}}}
-	for _, h := range hosts {
+	for _, a := range guests {
+		if a.host == caseController {
+			continue
+		}
 		docs["interfaces"] = append(docs["interfaces"], client.Params{
-			"uuid": port(h), "mode": model.InterfaceVIF, "network_uuid": "nw-arp",
-			"mac_address": s.mac(h).String(), "ipv4_address": address(h).String(),
+			"uuid": uuid(a.name), "port_name": port(a.name), "mode": model.InterfaceVIF, "network_uuid": "nw-arp",
+			"mac_address": s.mac(a).String(), "ipv4_address": address(a.name).String(),
 		})
 	}
 	done, err := c.With(client.Write{Wait: 20 * time.Second}).Apply(ctx, docs)
@@ -194,10 +239,14 @@ func (s *setup) configure(ctx context.Context) error {
 	return nil
 }
 
-// mac is that of the guest of a host.
-func (s *setup) mac(name string) model.MAC {
+// mac is that of a guest.
+func (s *setup) mac(a attachment) model.MAC {
+	if a.tap {
+		last := address(a.name).As4()[3]
+		return model.MAC{2, 0, 0, 0, 1, last}
+	}
 	for _, g := range s.lab.Spec().Guests {
-		if g.Host == name {
+		if g.Host == a.host {
 			return g.MAC
 		}
 	}
@@ -209,17 +258,19 @@ func (s *setup) mac(name string) model.MAC {
 func (s *setup) check(ctx context.Context, results map[string]*result) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, 5*time.Second, errors.New("not within 5 s"))
 	defer cancel()
+	sent := map[string]uint64{} // by host
 	for _, c := range s.cases {
-		sent := uint64(0)
 		for _, rounds := range results[c.name].times {
 			for _, t := range rounds {
-				sent += uint64(len(t))
+				sent[c.host] += uint64(len(t))
 			}
 		}
+	}
+	for _, host := range hostNames {
 		err := wait.Until(ctx, 50*time.Millisecond, func() error { // counters of the switch come after the packets
-			seen, err := s.seen(ctx, c.name)
+			seen, err := s.seen(ctx, host)
 			if err == nil {
-				err = plausible(c.name, sent, seen)
+				err = plausible(host, sent[host], seen)
 			}
 			return err
 		})
@@ -231,12 +282,12 @@ func (s *setup) check(ctx context.Context, results map[string]*result) error {
 }
 
 // plausible compares what was asked with what the switch has seen, for check.
-func plausible(name string, sent, seen uint64) error {
+func plausible(host string, sent, seen uint64) error {
 	switch {
-	case name == caseEBPF && seen > sent/10+10:
-		return fmt.Errorf("the guest of %s asked %d times, and Open vSwitch has seen %d packets: the answers are not those of the eBPF program", name, sent, seen)
-	case name != caseEBPF && seen < sent:
-		return fmt.Errorf("the guest of %s asked %d times, and Open vSwitch has seen only %d packets", name, sent, seen)
+	case host == caseEBPF && seen > sent/10+10:
+		return fmt.Errorf("the guests of %s asked %d times, and Open vSwitch has seen %d packets: the answers are not those of the eBPF program", host, sent, seen)
+	case host != caseEBPF && seen < sent:
+		return fmt.Errorf("the guests of %s asked %d times, and Open vSwitch has seen only %d packets", host, sent, seen)
 	}
 	return nil
 }

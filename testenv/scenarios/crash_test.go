@@ -125,7 +125,7 @@ func flows(ctx context.Context, target string) (map[flow.Key]uint64, error) {
 }
 
 // absence is how long the manager is away in noManager.
-const absence = 15 * time.Second
+const absence = time.Minute
 
 // noManager takes the manager away for a while: hosts go on serving by themselves, also one whose agent is killed and started meanwhile; and
 // without an agent the fast path still answers.

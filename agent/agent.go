@@ -84,6 +84,7 @@ func New(opts Options) (*Agent, error) {
 	if a.manager, err = agentsync.New(agentsync.Options{Managers: opts.Managers, Hello: a.hello, Handler: a, Log: opts.Logger}); err != nil {
 		return nil, err
 	}
+	a.services.askers.tell = a.manager.Asked
 	if a.fast, err = openFast(opts.BPFDir, opts.Logger); err != nil {
 		return nil, err
 	}

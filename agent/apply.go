@@ -94,6 +94,9 @@ func (a *applier) step(ctx context.Context) {
 	if err := a.fast.apply(ctx, &w); err != nil {
 		maps.Copy(a.refused, a.fastRefused(err))
 	}
+	if err := a.services.answerAskers(ctx, a.session.Reply); err != nil {
+		a.opts.Logger.Warn("DHCP questions that waited for a lease could not be answered", "error", err)
+	}
 	if w.concernsTunnels() {
 		signal(a.tunnels)
 	}

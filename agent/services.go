@@ -19,6 +19,7 @@ type services struct {
 	mtu     atomic.Int32 // of guests on this host; 0: not known
 	dhcp    [dhcp.NumVerdicts]atomic.Uint64
 	strays  atomic.Uint64 // packets of no known class or interface
+	askers  askers
 }
 
 // answer gives the answer to a packet that was sent up, nil for none.
@@ -29,6 +30,9 @@ func (s *services) answer(p ovs.Packet) []byte {
 			return s.binding(p.Ingress, p.Network, chaddr)
 		})
 		s.dhcp[verdict].Add(1)
+		if verdict == dhcp.UnknownClient && p.Network == 0 {
+			s.unleased(p)
+		}
 		return reply
 	}
 	s.strays.Add(1)

@@ -141,6 +141,16 @@ func (c *Client) Ack(a wire.Ack) {
 	}
 }
 
+// Asked tells the manager that a guest without IPv4 lease asks by DHCP. It does not block; with no stream it is dropped, as the guest
+// will ask again.
+func (c *Client) Asked(iface string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.send != nil {
+		c.send.asked(iface)
+	}
+}
+
 // Ports tells the manager of the bridge's ports; the lists are complete each time and may not be changed afterwards. It does
 // not block: of several the last is sent, and it is said again on each new stream. Lists that do not fit into a message
 // are not sent: a shortened one would say that ports have gone.

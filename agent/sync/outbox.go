@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -24,6 +25,7 @@ type outbox struct {
 	mu          sync.Mutex
 	nextAck     *wire.Ack
 	nextPorts   *wire.Ports
+	nextAsked   map[string]struct{}
 	first, last int64 // revisions that have been handed over on this stream
 }
 
@@ -54,6 +56,20 @@ func (o *outbox) ports(p wire.Ports) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.nextPorts = &p
+	o.nudge()
+}
+
+// asked adds an interface, unless there are too many: its guest will ask again.
+func (o *outbox) asked(iface string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.nextAsked) >= wire.MaxAsked {
+		return
+	}
+	if o.nextAsked == nil {
+		o.nextAsked = map[string]struct{}{}
+	}
+	o.nextAsked[iface] = struct{}{}
 	o.nudge()
 }
 
@@ -100,7 +116,10 @@ func (o *outbox) take() (messages []wire.FromAgent) {
 	if o.nextPorts != nil {
 		messages = append(messages, wire.FromAgent{Ports: o.nextPorts})
 	}
-	o.nextAck, o.nextPorts = nil, nil
+	if o.nextAsked != nil {
+		messages = append(messages, wire.FromAgent{Asked: &wire.Asked{Interfaces: slices.Sorted(maps.Keys(o.nextAsked))}})
+	}
+	o.nextAck, o.nextPorts, o.nextAsked = nil, nil, nil
 	return messages
 }
 

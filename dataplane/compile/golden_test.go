@@ -102,6 +102,16 @@ func twoTenants() *world {
 	return w
 }
 
+// unleased has an interface that is to ask by DHCP for its address, and one that has only an IPv6 one.
+func unleased() *world {
+	w := newWorld()
+	w.datapath("dp-1", "172.16.90.1")
+	w.network("nw-a", 100, "10.0.0.0/24", "fd00:a::/64")
+	w.iface("if-a1", model.InterfaceVIF, "dp-1", "a1", "02:00:00:00:00:01", "")
+	w.iface("if-b1", model.InterfaceVIF, "dp-1", "b1", "02:00:00:00:01:01", "nw-a", "fd00:a::1")
+	return w
+}
+
 func TestGolden(t *testing.T) {
 	for _, tc := range []struct {
 		name string
@@ -109,6 +119,7 @@ func TestGolden(t *testing.T) {
 	}{
 		{"empty", newWorld()},
 		{"two-tenants", twoTenants()},
+		{"unleased", unleased()},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			in := &compile.Input{X: span.New(tc.w.g), Self: "dp-1", Bridge: compile.NewBridge()}

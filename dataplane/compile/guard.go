@@ -25,6 +25,17 @@ const prioGuardND = prioOwn
 
 var unspecified = netip.IPv6Unspecified()
 
+// unleased lets an interface ask by DHCP with a MAC address that has no IPv4 lease yet: the agent tells the manager, which may make one.
+// guarded: another flow lets the MAC address through to table guard_address.
+func unleased(b *pipeline.Builder, i *model.Interface, m model.MAC, guarded bool) {
+	from := pipeline.Preds{pipeline.Ingress.Is(i.ID), flow.EthSrc.MAC(m)}
+	if !guarded {
+		b.Flow(pipeline.GuardMAC, prioAllow, from, flow.GotoTable{Table: pipeline.GuardAddress.ID})
+	}
+	b.Flow(pipeline.GuardAddress, prioAllow, append(from, isIPv4, isUDP, flow.IPv4Src.Addr(netip.IPv4Unspecified()), flow.UDPSrc.Is(68), flow.UDPDst.Is(67)),
+		pipeline.Class.Set(uint32(pipeline.PuntDHCP4)), flow.GotoTable{Table: pipeline.Punt.ID})
+}
+
 // guard lets pass what the interface may send with one MAC address in one network, and says which network it is. firstOfMAC:
 // the station is the MAC address's first one, whose network is taken for frames that have no address yet.
 func (in *Input) guard(b *pipeline.Builder, i *model.Interface, s Station, firstOfMAC bool) {

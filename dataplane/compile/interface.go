@@ -145,6 +145,17 @@ func (in *Input) attach(b *pipeline.Builder, items *state.Items, i *model.Interf
 			items.Sources = append(items.Sources, state.FastSource{Interface: i.ID, Addr: a, MAC: s.MAC, Network: s.Network.VNI})
 		}
 	}
+	for _, ml := range graph.Children[*model.MACLease](in.X.Graph(), i.UUID, "mac_leases.interface_uuid") {
+		guarded, has4 := false, false
+		for _, s := range stations {
+			if s.MAC == ml.MACAddress {
+				guarded, has4 = true, has4 || s.IPv4().IsValid()
+			}
+		}
+		if !has4 {
+			unleased(b, i, ml.MACAddress, guarded)
+		}
+	}
 	if p.Ifindex != 0 && fast.Network != 0 {
 		items.Ports = append(items.Ports, fast)
 	}

@@ -1,5 +1,7 @@
 package pipeline
 
+//go:generate go test -count=1 -run ^TestDocumentIsCurrent$ . -update
+
 import (
 	"fmt"
 	"io"

@@ -98,10 +98,10 @@ var (
 		Matches: []flow.Field{flow.EthSrc, flow.VLANVID}, Reads: []Register{Ingress}, Next: []uint8{idGuardAddress}, Miss: DropMACSource,
 	}
 	GuardAddress = &Table{
-		ID: idGuardAddress, Name: "guard_address", Doc: "Port security, second half: an interface sends from its own IP addresses only, also as the sender of ARP and ND. The address says which network the packet is in.",
+		ID: idGuardAddress, Name: "guard_address", Doc: "Port security, second half: an interface sends from its own IP addresses only, also as the sender of ARP and ND. The address says which network the packet is in; who has none yet may ask by DHCP for one, in no network.",
 		Matches: []flow.Field{flow.EthSrc, flow.EthType, flow.IPProto, flow.IPv4Src, flow.IPv6Src, flow.IPv6Dst, flow.ARPSHA, flow.ARPSPA, flow.UDPSrc, flow.UDPDst,
 			flow.ICMPv6Type, flow.ICMPv6Code, flow.NDTarget, flow.NDSLL, flow.NDTLL},
-		Reads: []Register{Ingress}, Writes: []Register{Network}, Next: []uint8{idService}, Miss: DropEtherType,
+		Reads: []Register{Ingress}, Writes: []Register{Network, Class}, Next: []uint8{idService, idPunt}, Miss: DropEtherType,
 	}
 	Service = &Table{
 		ID: idService, Name: "service", Doc: "What is answered on the guest's own host: ARP and ND for every known address, DHCP, echo of simulated interfaces.",

@@ -11,6 +11,7 @@
 //	  Ports ───────────────────────►
 //	  ◄─────────────────── Delta{r+1}
 //	  Ack{r+1, problems} ──────────►
+//	  Asked ───────────────────────►  (a guest without lease asks by DHCP)
 //
 // The package holds the messages and their framing, no connection and no policy. Imported by manager/sync and agent/sync.
 package wire
@@ -44,6 +45,7 @@ type FromAgent struct {
 	Hello *Hello `json:"hello,omitempty"`
 	Ack   *Ack   `json:"ack,omitempty"`
 	Ports *Ports `json:"ports,omitempty"`
+	Asked *Asked `json:"asked,omitempty"`
 }
 
 // Hello is the agent's first message.
@@ -85,6 +87,14 @@ type Ports struct {
 	// Placed are the uuids of the interfaces on this host by an active_interface whose port is there.
 	Placed []string `json:"placed"`
 }
+
+// Asked says that guests ask by DHCP who have no IPv4 lease; a lease policy may make one now.
+type Asked struct {
+	Interfaces []string `json:"interfaces"` // uuids, at most MaxAsked
+}
+
+// MaxAsked bounds the interfaces of one Asked.
+const MaxAsked = 1000
 
 // FromManager is one message of a manager: exactly one member is set, none for a ping.
 type FromManager struct {

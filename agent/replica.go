@@ -179,12 +179,16 @@ func (r *replica) place(names func(func(string) bool)) {
 		if !ok {
 			continue
 		}
-		delete(r.unplaced, p.ID())
+		for _, known := range p.IDs() {
+			delete(r.unplaced, known)
+		}
 		delete(r.placed, p.Name)
 		ids := r.in.InterfacesOfPort(p)
 		k := slices.IndexFunc(ids, func(i string) bool { own, ok := r.in.PortOf(i); return ok && own == p })
 		if k < 0 {
-			r.unplaced[p.ID()] = struct{}{}
+			for _, known := range p.IDs() {
+				r.unplaced[known] = struct{}{}
+			}
 			continue
 		}
 		for range g.Referrers(ids[k], "active_interfaces.interface_uuid") {

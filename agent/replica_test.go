@@ -84,6 +84,14 @@ func TestPlacement(t *testing.T) {
 			r.setPorts(bridge(port("tap1", "", 11)))
 			r.change(2, append(guest(1, "", "tap1"), active(1)), nil)
 		}, nil, []string{"if-b"}, []string{"if-b"}},
+		{"without a host, by the name of a port with an iface-id", func(r *replica) {
+			r.setPorts(bridge(port("tap1", "4f1c", 11)))
+			r.change(2, guest(1, "", "tap1"), nil)
+		}, []string{"4f1c", "tap1"}, nil, nil},
+		{"the iface-id changes", func(r *replica) {
+			r.setPorts(bridge(port("tap1", "4f1c", 11)))
+			r.setPorts(bridge(port("tap1", "web", 11)))
+		}, []string{"tap1", "web"}, nil, nil},
 		{"without a host, not found yet", func(r *replica) {
 			r.change(2, guest(1, "", "tap1"), nil)
 			r.setPorts(bridge(port("tap1", "", 11)))

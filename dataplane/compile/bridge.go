@@ -21,12 +21,12 @@ func NewPort(name, ifaceID string, ofport uint32, ifindex int) Port {
 	return Port{Name: name, IfaceID: ifaceID, OFPort: flow.Port(ofport), Ifindex: ifindex}
 }
 
-// ID gives what the port is known by outside: its iface-id, or else its name.
-func (p Port) ID() string {
-	if p.IfaceID != "" {
-		return p.IfaceID
+// IDs gives what an interface may know the port by: its iface-id if it has one, and its name.
+func (p Port) IDs() []string {
+	if p.IfaceID != "" && p.IfaceID != p.Name {
+		return []string{p.IfaceID, p.Name}
 	}
-	return p.Name
+	return []string{p.Name}
 }
 
 // Bridge is what there is on this host, whatever the replica says. It is changed between compilations only.

@@ -82,7 +82,7 @@ type Problem struct {
 // Ports says which guests' ports the bridge has, as far as the manager has to know: where an interface without a host of its own is
 // depends on it. Both lists are complete each time.
 type Ports struct {
-	// Unplaced are the names (iface-id, or else port name) of ports that belong to no interface on this host.
+	// Unplaced are the names (iface-id and port name) of ports that belong to no interface on this host.
 	Unplaced []string `json:"unplaced"`
 	// Placed are the uuids of the interfaces on this host by an active_interface whose port is there.
 	Placed []string `json:"placed"`

@@ -5,7 +5,8 @@
 // It decides nothing about networks (dataplane/compile does) and knows no other way of a packet than "not mine". The agent
 // imports it, and vnctl for Reader.
 //
-// Below the directory: maps/<name>, progs/<name>, links/<port>-<ifindex>. Removing the directory detaches everything.
+// Below the directory: maps/<name>, progs/<name>, links/<port>-<ifindex>, and filters/<port>-<ifindex> on a kernel without tcx.
+// Remove detaches everything; so does removing the directory, but for filters.
 package fastpath
 
 import (
@@ -88,6 +89,12 @@ func Remove(dir string) error {
 	for _, e := range links {
 		if l, err := link.LoadPinnedLink(filepath.Join(dir, linksDir, e.Name()), nil); err == nil {
 			_ = errors.Join(l.Detach(), l.Close())
+		}
+	}
+	filters, _ := readFilters(dir)
+	for _, f := range filters {
+		if !f.gone {
+			_ = detachFilter(f.ifindex)
 		}
 	}
 	if err := os.RemoveAll(dir); err != nil {

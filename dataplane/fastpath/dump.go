@@ -25,7 +25,7 @@ type Dump struct {
 // PortDump is a port, with the hook where the program is now; HookNone where there is an entry and no program.
 type PortDump struct {
 	state.FastPort
-	LinkID    uint32
+	LinkID    uint32 // 0 for a tc filter, on a kernel without tcx
 	ProgramID uint32
 	Program   string // tag: programs with the same one are the same code
 	Gone      bool   // the device has gone, and the next Sync removes what is left
@@ -93,7 +93,7 @@ func (r *Reader) dump() (*Dump, error) {
 	if err != nil {
 		return nil, err
 	}
-	links, err := readLinks(r.dir)
+	links, err := readAll(r.dir)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +109,7 @@ func (r *Reader) dump() (*Dump, error) {
 	tags := map[ebpf.ProgramID]string{}
 	for _, l := range links {
 		tag, ok := tags[l.program]
-		if !ok {
+		if !ok && l.program != 0 {
 			if tag, err = tagOf(l.program); err != nil {
 				return nil, err
 			}

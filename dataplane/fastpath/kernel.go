@@ -46,6 +46,7 @@ type attachment struct {
 	hook    state.FastHook
 	gone    bool // the device has gone; the pin is left
 	stale   bool // not the current program
+	filter  bool // a filter of clsact instead of a link, on a kernel without tcx
 }
 
 // portEntry is bpf.Port, comparable with what is desired.

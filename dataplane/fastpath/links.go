@@ -46,7 +46,7 @@ func readDevice(ifindex int) (device, error) {
 const xdpAttachedSKB = 2
 
 func (p *pins) attached() ([]attachment, error) {
-	pinned, err := readLinks(p.dir)
+	pinned, err := readAll(p.dir)
 	if err != nil {
 		return nil, err
 	}
@@ -66,6 +66,9 @@ func (p *pins) attached() ([]attachment, error) {
 }
 
 func (p *pins) attach(name string, ifindex int, hook state.FastHook) (attachment, error) {
+	if hook == state.HookTC && p.noTCX {
+		return p.attachFilter(name, ifindex)
+	}
 	var l link.Link
 	var err error
 	switch prog := p.programAt(hook); hook {
@@ -78,6 +81,9 @@ func (p *pins) attach(name string, ifindex int, hook state.FastHook) (attachment
 		l, err = link.AttachXDP(link.XDPOptions{Program: prog, Interface: ifindex, Flags: link.XDPDriverMode})
 	default:
 		return attachment{}, fmt.Errorf("no program for hook %s", hook)
+	}
+	if hook == state.HookTC && errors.Is(err, ebpf.ErrNotSupported) {
+		return p.attachFilter(name, ifindex)
 	}
 	if err != nil {
 		if errors.Is(err, unix.EBUSY) || errors.Is(err, unix.EEXIST) {
@@ -93,6 +99,9 @@ func (p *pins) attach(name string, ifindex int, hook state.FastHook) (attachment
 }
 
 func (p *pins) update(a attachment) (attachment, error) {
+	if a.filter {
+		return p.attachFilter(a.name, a.ifindex)
+	}
 	l, err := link.LoadPinnedLink(p.linkPath(a), nil)
 	if err != nil {
 		return a, err
@@ -115,7 +124,11 @@ func (p *pins) rename(a attachment, name string) (attachment, error) {
 
 // detach takes the link off at once, even if a reader has it open; without a device the pin is all that there is.
 func (p *pins) detach(a attachment) error {
-	if !a.gone {
+	if a.filter && !a.gone {
+		if err := detachFilter(a.ifindex); err != nil {
+			return err
+		}
+	} else if !a.gone {
 		l, err := link.LoadPinnedLink(p.linkPath(a), nil)
 		if err != nil {
 			return err
@@ -128,6 +141,9 @@ func (p *pins) detach(a attachment) error {
 }
 
 func (p *pins) linkPath(a attachment) string {
+	if a.filter {
+		return filepath.Join(p.dir, filtersDir, pinName(a.name, a.ifindex))
+	}
 	return filepath.Join(p.dir, linksDir, pinName(a.name, a.ifindex))
 }
 
@@ -155,6 +171,16 @@ type pinnedLink struct {
 	attachment
 	id      link.ID
 	program ebpf.ProgramID
+}
+
+// readAll reads the links and the filters that are pinned below dir, without changing them.
+func readAll(dir string) ([]pinnedLink, error) {
+	links, err := readLinks(dir)
+	if err != nil {
+		return nil, err
+	}
+	filters, err := readFilters(dir)
+	return append(links, filters...), err
 }
 
 // readLinks reads the links that are pinned below dir, without changing them.

@@ -19,6 +19,8 @@ const (
 	mapsDir  = "maps"
 	progsDir = "progs"
 	linksDir = "links"
+	// filtersDir has a pin of the program for each tc filter.
+	filtersDir = "filters"
 )
 
 // pins is the directory, and what is open of it.
@@ -27,6 +29,8 @@ type pins struct {
 	lock  *os.File
 	maps  map[string]*ebpf.Map
 	progs map[string]*ebpf.Program
+
+	noTCX bool // tests: as on a kernel before 6.6
 }
 
 // openPins makes what is missing. Each step can be repeated, so an agent that dies here leaves nothing that the next one
@@ -185,7 +189,7 @@ func makeDirs(dir string) error {
 		}
 		break
 	}
-	for _, folder := range []string{mapsDir, progsDir, linksDir} {
+	for _, folder := range []string{mapsDir, progsDir, linksDir, filtersDir} {
 		if err := os.MkdirAll(filepath.Join(dir, folder), 0o700); err != nil {
 			return err
 		}

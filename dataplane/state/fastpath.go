@@ -16,7 +16,7 @@ const (
 	HookNone                       // no program
 	HookXDPGeneric                 // XDP on the socket buffer: veth
 	HookXDPNative                  // XDP in the driver: tap
-	HookTC                         // tcx ingress: ports of the kernel datapath
+	HookTC                         // tc ingress (tcx; clsact before Linux 6.6): ports of the kernel datapath
 )
 
 // String gives the name that operators read.

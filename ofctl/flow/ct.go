@@ -88,6 +88,8 @@ func appendNAT(b []byte, a *NAT) ([]byte, error) {
 		return nil, fmt.Errorf("nat of kind %d", a.Kind)
 	case a.Kind == NATRestore && (flags != 0 || a.AddrMin.IsValid() || a.PortMin != 0):
 		return nil, errors.New("nat without src or dst takes no range and no flags")
+	case (a.Persistent || a.Hash || a.Random) && !a.AddrMin.IsValid():
+		return nil, errors.New("nat with persistent, hash or random takes an address") // else a dump does not show them
 	case a.Hash && a.Random:
 		return nil, errors.New("nat with hash and random")
 	case !a.AddrMin.IsValid() && (a.AddrMax.IsValid() || a.PortMin != 0),

@@ -421,13 +421,18 @@ func parseNATRange(a *NAT, s string) (err error) {
 		if a.AddrMax, err = netip.ParseAddr(strings.Trim(hi, "[]")); err != nil {
 			return err
 		}
+		if a.AddrMax == a.AddrMin {
+			a.AddrMax = netip.Addr{} // as a dump has it
+		}
 	}
 	if ports == "" {
 		return nil
 	}
 	lo, hi, ranged = strings.Cut(ports, "-")
 	if a.PortMin, err = parse16(lo); err == nil && ranged {
-		a.PortMax, err = parse16(hi)
+		if a.PortMax, err = parse16(hi); a.PortMax == a.PortMin {
+			a.PortMax = 0
+		}
 	}
 	return err
 }

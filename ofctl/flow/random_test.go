@@ -129,6 +129,8 @@ func FuzzParse(f *testing.F) {
 	for _, s := range seedFlows(200) {
 		f.Add(flow.Format(s, names))
 	}
+	f.Add("actions=ct(commit nat(dst hash))")
+	f.Add("actions=ct(commit,nat(src=10.0.0.1-10.0.0.1:80-80,hash))")
 	f.Fuzz(func(t *testing.T, text string) {
 		s, err := flow.Parse(text, names)
 		if err != nil {

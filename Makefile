@@ -48,7 +48,7 @@ lint: ## formatting, linters, shell scripts, generated files current
 .PHONY: test
 test: build ## all tests: unit with race detector, privileged when root, each fuzz target for FUZZTIME
 	@scripts/deps.sh test
-	@scripts/test.sh unit privileged fuzz
+	@scripts/test.sh
 
 .PHONY: test-unit
 test-unit: ## only the tests that take no root, with the race detector
@@ -68,7 +68,7 @@ demo: build ## three hosts, eight guests, two tenants with the same subnet, meas
 	bin/vnlab demo
 
 .PHONY: bench
-bench: bench-arp bench-bringup ## all benchmarks, into out/bench (docs/benchmarks.md); BENCH_FLAGS are added to each
+bench: bench-arp bench-bringup bench-api ## all benchmarks, into out/bench (docs/benchmarks.md); BENCH_FLAGS are added to each
 
 .PHONY: bench-arp
 bench-arp: build ## ARP answered by eBPF, by a flow, by a controller
@@ -77,6 +77,10 @@ bench-arp: build ## ARP answered by eBPF, by a flow, by a controller
 .PHONY: bench-bringup
 bench-bringup: build ## one more interface with 100 and with 1,000 on three hosts
 	bin/vnlab bench bringup $(BENCH_FLAGS)
+
+.PHONY: bench-api
+bench-api: build ## the manager with 10,000 and 100,000 interfaces: requests, cold start, fan-out to 1,000 agents
+	bin/vnlab bench api $(BENCH_FLAGS)
 
 .PHONY: clean
 clean: ## remove bin/ and out/

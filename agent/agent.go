@@ -7,6 +7,7 @@ package agent
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -36,6 +37,7 @@ type Options struct {
 	Socket   string       // required: path of the local socket
 	Uplink   string       // optional: name of the NIC that is a port of the bridge
 	BPFDir   string       // optional: directory in a bpf file system for the fast path's pins; no fast path without
+	TLS      *tls.Config  // optional: of managers with https URLs
 	Logger   *slog.Logger // required
 }
 
@@ -81,7 +83,7 @@ func New(opts Options) (*Agent, error) {
 		opts.Logger.Info("taking up the share that the disk remembers", "revision", s.Revision, "objects", len(s.Objects))
 		a.replica.load(s.Store, s.Datapath, s.Revision, s.Objects, false)
 	}
-	if a.manager, err = agentsync.New(agentsync.Options{Managers: opts.Managers, Hello: a.hello, Handler: a, Log: opts.Logger}); err != nil {
+	if a.manager, err = agentsync.New(agentsync.Options{Managers: opts.Managers, TLS: opts.TLS, Hello: a.hello, Handler: a, Log: opts.Logger}); err != nil {
 		return nil, err
 	}
 	a.services.askers.tell = a.manager.Asked

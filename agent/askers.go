@@ -8,7 +8,6 @@ import (
 
 	"github.com/openvnet/openvnet/dataplane/ovs"
 	"github.com/openvnet/openvnet/model"
-	"github.com/openvnet/openvnet/ofctl/flow"
 )
 
 const (
@@ -88,7 +87,7 @@ func (a *askers) forget(id uint32) {
 }
 
 // answerAskers answers the questions for which a lease has come: the switch has it when this is called.
-func (s *services) answerAskers(ctx context.Context, reply func(ctx context.Context, port flow.Port, frame []byte) error) error {
+func (s *services) answerAskers(ctx context.Context, reply func(ctx context.Context, p ovs.Packet, frame []byte) error) error {
 	for _, p := range s.askers.take(time.Now()) {
 		vni, ok := s.networkOf(p.Ingress)
 		if !ok {
@@ -100,7 +99,7 @@ func (s *services) answerAskers(ctx context.Context, reply func(ctx context.Cont
 		if frame == nil {
 			continue
 		}
-		if err := reply(ctx, p.Port, frame); err != nil {
+		if err := reply(ctx, p, frame); err != nil {
 			return err
 		}
 	}

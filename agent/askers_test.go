@@ -13,7 +13,6 @@ import (
 	"github.com/openvnet/openvnet/dataplane/ovs"
 	"github.com/openvnet/openvnet/dataplane/pipeline"
 	"github.com/openvnet/openvnet/model"
-	"github.com/openvnet/openvnet/ofctl/flow"
 	"github.com/openvnet/openvnet/services/dhcp"
 	"github.com/openvnet/openvnet/services/frame"
 )
@@ -56,7 +55,7 @@ func TestAskerIsAnsweredWhenItsLeaseComes(t *testing.T) {
 
 	mac := model.MAC{2, 0, 0, 0, 0, 1}
 	for range 3 {
-		if reply := s.answer(ovs.Packet{Class: pipeline.PuntDHCP4, Ingress: 1, Port: 11, Data: discover(t, mac)}); reply != nil {
+		if reply := s.answer(ovs.Packet{Class: pipeline.PuntDHCP4, Ingress: 1, Data: discover(t, mac)}); reply != nil {
 			t.Fatal("answered without a lease")
 		}
 	}
@@ -64,9 +63,9 @@ func TestAskerIsAnsweredWhenItsLeaseComes(t *testing.T) {
 		t.Errorf("told %v", told)
 	}
 	var replies [][]byte
-	reply := func(_ context.Context, p flow.Port, f []byte) error {
-		if p != 11 {
-			t.Errorf("reply to port %d", p)
+	reply := func(_ context.Context, p ovs.Packet, f []byte) error {
+		if p.Ingress != 1 {
+			t.Errorf("reply to interface %d", p.Ingress)
 		}
 		replies = append(replies, f)
 		return nil

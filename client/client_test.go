@@ -2,7 +2,11 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -92,6 +96,7 @@ func TestTyped(t *testing.T) {
 
 func TestRefusal(t *testing.T) {
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Retry-After", "7")
 		w.WriteHeader(http.StatusBadRequest)
 		if r.URL.Path == "/api/1.0/networks/nw-a" {
 			_, _ = w.Write([]byte(`{"error":"ArgumentError","message":"mode: no","code":"110","parameter":"mode"}`))
@@ -102,7 +107,7 @@ func TestRefusal(t *testing.T) {
 	if !errors.As(err, &e) {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(&Error{Status: 400, Class: "ArgumentError", Code: "110", Parameter: "mode", Message: "mode: no"}, e); d != "" {
+	if d := cmp.Diff(&Error{Status: 400, Class: "ArgumentError", Code: "110", Parameter: "mode", Message: "mode: no", RetryAfter: 7 * time.Second}, e); d != "" {
 		t.Error(d)
 	}
 	_, err = Get[model.Network](t.Context(), c, "nw-b")
@@ -134,6 +139,75 @@ func TestRetries(t *testing.T) {
 	cancel()
 	if _, err := c.Version(ctx); err == nil {
 		t.Error("a cancelled context is not looked at")
+	}
+}
+
+// A manager that has too much to do says when to come back.
+func TestTooManyRequests(t *testing.T) {
+	var n atomic.Int32
+	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		if n.Add(1) == 1 {
+			w.Header().Set("Retry-After", "0")
+			w.WriteHeader(http.StatusTooManyRequests)
+			_, _ = w.Write([]byte(`{"error": "TooManyRequests", "message": "later", "code": "122"}`))
+			return
+		}
+		_, _ = w.Write([]byte(`{"items": [{"node_id": "a", "dpid": "0x00000000000000aa", "problems": [{"uuid": "nw-a", "reason": "r"}]}]}`))
+	})
+	hosts, err := c.Hosts(t.Context())
+	if err != nil {
+		t.Error(err)
+	}
+	n.Store(0)
+	if err := c.RevokeToken(t.Context(), "ci"); err != nil || n.Load() != 2 {
+		t.Errorf("a write: %v after %d tries", err, n.Load())
+	}
+	if d := cmp.Diff([]Host{{NodeID: "a", DPID: 0xaa, Problems: []Problem{{UUID: "nw-a", Reason: "r"}}}}, hosts); d != "" {
+		t.Error(d)
+	}
+	for after, want := range map[time.Duration]time.Duration{0: time.Second, 3 * time.Second: 3 * time.Second, time.Hour: maxRetryAfter} {
+		if got := atLeast(fmt.Errorf("x: %w", &Error{RetryAfter: after}), time.Second); got != want {
+			t.Errorf("Retry-After %v: %v", after, got)
+		}
+	}
+}
+
+// A token travels with TLS, or within this machine.
+func TestToken(t *testing.T) {
+	var got atomic.Value
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got.Store(r.Header.Get("Authorization"))
+		_, _ = w.Write([]byte(`{"items": [{"name": "ci", "tenants": null, "expires_at": null}]}`))
+	})
+	plain, secure := httptest.NewServer(handler), httptest.NewUnstartedServer(handler)
+	secure.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	secure.StartTLS()
+	t.Cleanup(plain.Close)
+	t.Cleanup(secure.Close)
+	roots := x509.NewCertPool()
+	roots.AddCert(secure.Certificate())
+	for _, o := range []Options{{Server: plain.URL}, {Server: secure.URL, TLS: &tls.Config{RootCAs: roots}}} {
+		o.Token = "secret"
+		c, err := New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tokens, err := c.Tokens(t.Context())
+		if err != nil || len(tokens) != 1 || tokens[0].Tenants != nil || got.Load() != "Bearer secret" {
+			t.Errorf("%s: %+v, %v, %v", o.Server, tokens, err, got.Load())
+		}
+	}
+	for server, want := range map[string]string{"http://192.0.2.1:9090": "", "manager:9090": "", "[::1]:9090": "secret", "localhost:1": "secret", "https://192.0.2.1": "secret"} {
+		if c, err := New(Options{Server: server, Token: "secret"}); err != nil || c.mute != (want == "") {
+			t.Errorf("%s: %v, %v", server, c.mute, err)
+		}
+	}
+	c, err := New(Options{Server: secure.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Tokens(t.Context()); !errors.Is(err, ErrUnreachable) || passing(err) {
+		t.Errorf("a server that nobody vouches for: %v", err)
 	}
 }
 

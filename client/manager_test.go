@@ -3,8 +3,11 @@ package client_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/openvnet/openvnet/client"
 	"github.com/openvnet/openvnet/manager/api/apitest"
@@ -60,5 +63,73 @@ func TestWithManager(t *testing.T) {
 	var refused *client.Error
 	if _, err := client.Get[model.Network](ctx, c, "nw-a"); !errors.As(err, &refused) || refused.Class != model.UnknownUUIDResource.Name {
 		t.Errorf("%v", err)
+	}
+}
+
+// Plans, exports, events and actions against the manager's own Web API.
+func TestDeclarativeWithManager(t *testing.T) {
+	m := apitest.Start(t)
+	c, err := client.New(client.Options{Server: m.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := t.Context()
+	docs := client.Documents{"networks": {{"uuid": "nw-a", "ipv4_network": "10.0.0.0"}, {"uuid": "nw-b", "ipv4_network": "10.1.0.0"}}}
+	pruning := c.With(client.Write{Prune: "app=shop"})
+	plan, err := pruning.Plan(ctx, docs)
+	if err != nil || len(plan.Items) != 2 || plan.Items[0].Action != client.Created {
+		t.Fatalf("%+v, %v", plan, err)
+	}
+	applied, err := pruning.Apply(ctx, docs)
+	if err != nil || applied.Items[1].UUID != "nw-b" {
+		t.Fatalf("%+v, %v", applied, err)
+	}
+	docs["networks"] = []client.Params{{"uuid": "nw-a", "ipv4_network": "10.0.0.0", "display_name": "x"}}
+	plan, err = pruning.Plan(ctx, docs)
+	if err != nil || len(plan.Items) != 2 {
+		t.Fatalf("%+v, %v", plan, err)
+	}
+	if d := cmp.Diff([]client.FieldChange{{Field: "display_name", From: "", To: "x"}}, plan.Items[0].Changes); d != "" || plan.Items[1].Action != client.Deleted {
+		t.Errorf("%s, %+v", d, plan.Items[1])
+	}
+	if _, err := pruning.Apply(ctx, docs); err != nil {
+		t.Fatal(err)
+	}
+	exported, err := c.Export(ctx, client.ExportOptions{Resources: []string{"networks"}, Labels: "app=shop"})
+	if err != nil || len(exported["networks"]) != 1 || exported["networks"][0]["display_name"] != "x" {
+		t.Errorf("%+v, %v", exported, err)
+	}
+	if plan, err = c.Plan(ctx, exported); err != nil || plan.Items[0].Action != client.Unchanged {
+		t.Errorf("%+v, %v", plan, err)
+	}
+
+	var got []string
+	for ev, err := range c.Watch(ctx, client.WatchOptions{Resources: []string{"networks"}, Since: applied.Revision}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, ev.Type+" "+ev.UUID)
+		if len(got) == 2 {
+			break
+		}
+	}
+	slices.Sort(got) // one transaction
+	if d := cmp.Diff([]string{"delete nw-b", "upsert nw-a"}, got); d != "" {
+		t.Error(d)
+	}
+
+	if _, err := client.Create[model.Interface](ctx, c, client.Params{"uuid": "if-a", "mode": "vif", "network_uuid": "nw-a", "ipv4_address": "10.0.0.9"}); err != nil {
+		t.Fatal(err)
+	}
+	il, err := client.Create[model.IPLease](ctx, c, client.Params{"network_uuid": "nw-a", "ipv4_address": "10.0.0.10"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	il, err = c.AttachIPLease(ctx, il.Object.UUID, client.Params{"interface_uuid": "if-a"})
+	if err != nil || il.Object.InterfaceUUID != "if-a" {
+		t.Fatalf("%+v, %v", il, err)
+	}
+	if il, err = c.ReleaseIPLease(ctx, il.Object.UUID); err != nil || il.Object.InterfaceUUID != "" {
+		t.Fatalf("%+v, %v", il, err)
 	}
 }

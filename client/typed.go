@@ -52,6 +52,9 @@ func item[T any, P Resource[T]](body []byte) (*Item[T], error) {
 	return i, nil
 }
 
+// Read reads an object as the Web API answers it: of an Event, or of a Page.
+func Read[T any, P Resource[T]](body json.RawMessage) (*Item[T], error) { return item[T, P](body) }
+
 func resource[T any, P Resource[T]]() *model.Resource { return model.Of(P(new(T))) }
 
 func call[T any, P Resource[T]](ctx context.Context, c *Client, q Request) (*Item[T], error) {
@@ -154,41 +157,6 @@ func (c *Client) Delete(ctx context.Context, uuid string) (*Reply, error) {
 	return c.Do(ctx, Request{Method: http.MethodDelete, Path: r.Plural + "/" + url.PathEscape(uuid)})
 }
 
-// Documents are the objects of an apply, by the plural of their resource.
-type Documents map[string][]Params
-
-// Applied is what has become of the documents of an apply.
-type Applied struct {
-	Revision int64
-	Items    []AppliedItem // in order of the documents
-	Notes    []string
-	Applied  bool            `json:"-"` // of a write that waited: all hosts concerned have all of it
-	Body     json.RawMessage `json:"-"`
-}
-
-// AppliedItem is what has become of one document.
-type AppliedItem struct {
-	Resource string             `json:"resource"` // plural
-	UUID     string             `json:"uuid"`
-	Action   string             `json:"action"` // created, updated, unchanged
-	Revision int64              `json:"revision"`
-	Status   []model.HostStatus `json:"status,omitempty"` // of a write that waited
-}
-
-// Apply creates the objects that are not there and changes those that differ, all in one transaction or none.
-func (c *Client) Apply(ctx context.Context, docs Documents) (*Applied, error) {
-	reply, err := c.Do(ctx, Request{Method: http.MethodPost, Path: "apply", Body: docs})
-	if err != nil {
-		return nil, err
-	}
-	var a Applied
-	if err := json.Unmarshal(reply.Body, &a); err != nil {
-		return nil, fmt.Errorf("read the answer of apply: %w", err)
-	}
-	a.Applied, a.Body = reply.Applied(), reply.Body
-	return &a, nil
-}
-
 // Version is what the manager says of itself.
 type Version struct {
 	Version  string
@@ -198,15 +166,7 @@ type Version struct {
 
 // Version asks the manager which it is.
 func (c *Client) Version(ctx context.Context) (*Version, error) {
-	reply, err := c.Do(ctx, Request{Method: http.MethodGet, Path: "version"})
-	if err != nil {
-		return nil, err
-	}
-	var v Version
-	if err := json.Unmarshal(reply.Body, &v); err != nil {
-		return nil, fmt.Errorf("read the version: %w", err)
-	}
-	return &v, nil
+	return ask[*Version](ctx, c, Request{Method: http.MethodGet, Path: "version"})
 }
 
 // ParamsOf gives the parameters that would create the object: its fields, as far as they may be given and differ from what a
@@ -220,4 +180,19 @@ func ParamsOf(o model.Object) Params {
 		}
 	}
 	return p
+}
+
+// AttachIPLease gives an ip lease to an interface or to a mac lease: interface_uuid or mac_lease_uuid.
+func (c *Client) AttachIPLease(ctx context.Context, uuid string, p Params) (*Item[model.IPLease], error) {
+	return call[model.IPLease](ctx, c, Request{Method: http.MethodPut, Path: "ip_leases/" + url.PathEscape(uuid) + "/attach", Body: p})
+}
+
+// ReleaseIPLease takes an ip lease from its interface; the address stays taken.
+func (c *Client) ReleaseIPLease(ctx context.Context, uuid string) (*Item[model.IPLease], error) {
+	return call[model.IPLease](ctx, c, Request{Method: http.MethodPut, Path: "ip_leases/" + url.PathEscape(uuid) + "/release"})
+}
+
+// AllocateIPLease takes an address by a lease policy, for no interface yet. Parameters: ip_lease_uuid, label.
+func (c *Client) AllocateIPLease(ctx context.Context, policyUUID string, p Params) (*Item[model.IPLease], error) {
+	return call[model.IPLease](ctx, c, Request{Method: http.MethodPost, Path: "lease_policies/" + url.PathEscape(policyUUID) + "/ip_leases", Body: p})
 }

@@ -22,7 +22,8 @@ for role in "$@"; do
 	manager)
 		install -D -t /usr/bin bin/vnmgr
 		install -D -m 644 -t /etc/systemd/system deploy/systemd/vnmgr.service
-		config vnmgr.yaml ;;
+		config vnmgr.yaml
+		echo "install.sh: vnmgr puts an admin's token into /var/lib/openvnet/vnmgr/admin.token when it first starts" ;;
 	host)
 		DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
 			openvswitch-switch iproute2 ethtool udhcpc tcpdump
@@ -30,7 +31,8 @@ for role in "$@"; do
 		install -D -t /usr/lib/openvnet deploy/host.sh deploy/guest.sh deploy/dhcp-script.sh
 		install -D -m 644 -t /etc/systemd/system deploy/systemd/vna.service deploy/systemd/openvnet-host.service
 		config host.env
-		config vna.env ;;
+		config vna.env
+		echo "install.sh: let this host join before vna can start: on the manager \"vnmgr token host\", here \"vna join TOKEN\"" ;;
 	esac
 done
 systemctl daemon-reload

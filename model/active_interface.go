@@ -11,7 +11,7 @@ type ActiveInterface struct {
 
 // ActiveInterfaces declares the resource.
 var ActiveInterfaces = declare(spec[ActiveInterface]{
-	name: "active_interface", plural: "active_interfaces", prefix: "aif", hidden: true,
+	name: "active_interface", plural: "active_interfaces", prefix: "aif", hidden: true, crossTenant: true,
 	doc:   "Where an interface without a host of its own was found.",
 	reach: Reach{With: []string{"interface_uuid"}},
 })

@@ -5,7 +5,7 @@ type Datapath struct {
 	Meta
 	DisplayName          string `json:"display_name" vn:"required,mutable" doc:"Name for people."`
 	DPID                 DPID   `json:"dpid" vn:"required,unique=dpid" doc:"OpenFlow datapath id of the bridge."`
-	NodeID               string `json:"node_id" vn:"required" doc:"Name by which the host's agent reports."`
+	NodeID               string `json:"node_id" vn:"required,mutable" doc:"Name by which the host's agent reports."`
 	EnableOVSLearnAction bool   `json:"enable_ovs_learn_action" vn:"mutable,default=true" doc:"Whether the switch may learn outside MAC addresses by itself."`
 }
 

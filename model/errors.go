@@ -25,6 +25,12 @@ var (
 	Conflict = Class{"Conflict", 409, "115"}
 	// Exhausted: nothing is left in the range that a value must be allocated from.
 	Exhausted = Class{"Exhausted", 409, "116"}
+
+	// Forbidden: who asks may not do this; with Unauthorized the request does not say who asks, or not credibly.
+	Forbidden    = Class{"Forbidden", 403, "120"}
+	Unauthorized = Class{"Unauthorized", 401, "121"}
+	// TooManyRequests: too many at a time; the header Retry-After says when to come back.
+	TooManyRequests = Class{"TooManyRequests", 429, "122"}
 )
 
 // Error is a refusal of a request: which class, which field, and the reason in words. It is the only error type that the

@@ -15,18 +15,19 @@ import (
 // Type is the kind of value that a field holds, seen from outside.
 type Type uint8
 
-// The types of fields. Integer, MACAddress, IPAddress and DatapathID are 0, "" or null outside where the field is unset.
+// The types of fields. Integer, MACAddress, IPAddress, IPPrefix and DatapathID are 0, "" or null outside where the field is unset.
 const (
 	String Type = iota
 	Boolean
 	Integer
 	MACAddress
 	IPAddress
+	IPPrefix
 	DatapathID
 	Time
 )
 
-var typeNames = [...]string{"string", "boolean", "integer", "MAC address", "IP address", "datapath id", "time"}
+var typeNames = [...]string{"string", "boolean", "integer", "MAC address", "IP address", "IP prefix", "datapath id", "time"}
 
 func (t Type) String() string { return typeNames[t] }
 
@@ -51,10 +52,14 @@ const (
 //	vn:"enum=a|b"         one of these
 //	vn:"min=1,max=32"     bounds of an integer
 //	vn:"ip=4" or "ip=6"   the family of an address
+//	vn:"domain"           a domain name
 //	vn:"ref=networks"     the uuid of an object of that resource
+//	vn:"names=networks"   a text that names objects of that resource among other things; they cannot be deleted as long as it does
 //	vn:"cascade", "clear" OnDelete of a ref; without it Restrict
-//	vn:"unique=group"     fields of one group together are unique within the resource, as far as all are set
+//	vn:"unique=group"     fields of one group together are unique within the resource, as far as all are set; a group whose
+//	                      name begins with @ is one for all resources that have it
 //	vn:"uniquezero=group" the same, but the empty value counts as a value
+//	vn:"alias=old"        an older name of the parameter, read but never written
 type Field struct {
 	Name     string
 	Type     Type
@@ -64,12 +69,18 @@ type Field struct {
 	ReadOnly bool
 	Default  string
 	Enum     []string
+	Alias    string // an older name of the parameter, "" for none
+	MaxBytes int    // of a String: the longest text
+	Lines    bool   // of a String: it may have several lines
 	Min, Max *int64
 	Family   int    // of an IPAddress: 4, 6, or 0 for either
 	Ref      string // plural of the resource referred to
+	Names    string // plural of the resource whose objects are named in a text
 	OnDelete OnDelete
 
-	unique, uniqueZero []string // groups
+	unique, uniqueZero []string          // groups
+	refused            map[string]string // values that there are elsewhere, and why not here
+	domain             bool
 	index              []int
 	typ                reflect.Type
 }
@@ -104,6 +115,11 @@ func (f *Field) Parse(v any) (any, error) {
 
 func (f *Field) parseInto(out reflect.Value, v any) error {
 	text, isText := v.(string)
+	if p, ok := out.Addr().Interface().(mapParser); ok && !isText {
+		if m, ok := v.(map[string]any); ok {
+			return p.parseMap(m)
+		}
+	}
 	if !isText {
 		switch n := v.(type) {
 		case json.Number:
@@ -133,6 +149,9 @@ func (f *Field) parseInto(out reflect.Value, v any) error {
 	}
 	switch f.Type {
 	case String:
+		if why, ok := f.refused[text]; ok {
+			return fmt.Errorf("%q cannot be given: %s", text, why)
+		}
 		if f.Enum != nil && text != "" && !slices.Contains(f.Enum, text) {
 			return fmt.Errorf("%q is not one of %s", clip(text), strings.Join(f.Enum, ", "))
 		}
@@ -141,11 +160,20 @@ func (f *Field) parseInto(out reflect.Value, v any) error {
 				return err
 			}
 		}
-		if len(text) > 255 {
-			return fmt.Errorf("is longer than 255 bytes")
+		if len(text) > f.MaxBytes {
+			return fmt.Errorf("is longer than %d bytes", f.MaxBytes)
 		}
-		if i := strings.IndexFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\ufffd' }); i >= 0 {
+		if i := strings.IndexFunc(text, func(r rune) bool { return r < ' ' && !(f.Lines && r == '\n') || r == 0x7f || r == '\ufffd' }); i >= 0 {
 			return fmt.Errorf("holds a control character or invalid UTF-8 at byte %d", i)
+		}
+		if p, ok := out.Addr().Interface().(textParser); ok {
+			return p.parse(text)
+		}
+		if f.domain {
+			var err error
+			if text, err = canonicalName(text); err != nil {
+				return err
+			}
 		}
 		out.SetString(text)
 	case Boolean:
@@ -197,6 +225,12 @@ func (f *Field) parseInto(out reflect.Value, v any) error {
 			return fmt.Errorf("%q is not %s", clip(text), article(f.family()))
 		}
 		out.Set(reflect.ValueOf(a))
+	case IPPrefix:
+		p, err := parsePrefix(text)
+		if err != nil {
+			return err
+		}
+		out.Set(reflect.ValueOf(p))
 	case DatapathID:
 		d, err := ParseDPID(text)
 		if err != nil {
@@ -255,8 +289,16 @@ func text(v reflect.Value) string {
 		}
 		v = v.Elem()
 	}
+	if v.Kind() == reflect.String {
+		return v.String()
+	}
 	switch x := v.Interface().(type) {
 	case netip.Addr:
+		if !x.IsValid() {
+			return ""
+		}
+		return x.String()
+	case netip.Prefix:
 		if !x.IsValid() {
 			return ""
 		}
@@ -281,11 +323,14 @@ func fieldsOf(t reflect.Type) []*Field {
 		if sf.Anonymous || name == "" || name == "-" {
 			continue
 		}
-		f := &Field{Name: name, Doc: sf.Tag.Get("doc"), index: sf.Index, typ: sf.Type}
+		f := &Field{Name: name, Doc: sf.Tag.Get("doc"), MaxBytes: 255, index: sf.Index, typ: sf.Type}
 		if f.Doc == "" {
 			panic(fmt.Sprintf("model: %s.%s has no doc tag", t.Name(), sf.Name))
 		}
 		f.Type = typeOf(t, sf)
+		if l, ok := reflect.New(sf.Type).Interface().(longText); ok {
+			f.MaxBytes, f.Lines = l.limits()
+		}
 		for opt := range strings.SplitSeq(sf.Tag.Get("vn"), ",") {
 			key, val, _ := strings.Cut(opt, "=")
 			switch key {
@@ -294,8 +339,12 @@ func fieldsOf(t reflect.Type) []*Field {
 				f.Required = true
 			case "mutable":
 				f.Mutable = true
+			case "domain":
+				f.domain = true
 			case "readonly":
 				f.ReadOnly = true
+			case "alias":
+				f.Alias = val
 			case "default":
 				f.Default = val
 			case "enum":
@@ -314,6 +363,8 @@ func fieldsOf(t reflect.Type) []*Field {
 				f.Family = int(val[0] - '0')
 			case "ref":
 				f.Ref = val
+			case "names":
+				f.Names = val
 			case "cascade":
 				f.OnDelete = Cascade
 			case "clear":
@@ -341,6 +392,8 @@ func typeOf(t reflect.Type, sf reflect.StructField) Type {
 		return MACAddress
 	case netip.Addr:
 		return IPAddress
+	case netip.Prefix:
+		return IPPrefix
 	case DPID:
 		return DatapathID
 	case time.Time:
@@ -355,6 +408,36 @@ func typeOf(t reflect.Type, sf reflect.StructField) Type {
 		return Integer
 	}
 	panic(fmt.Sprintf("model: %s.%s: type %s is not one that a field can have", t.Name(), sf.Name, sf.Type))
+}
+
+// textParser is a kind of text with a syntax of its own: parse reads it, and keeps its canonical form. What it refuses is an
+// error whose text does not name the field.
+type textParser interface{ parse(text string) error }
+
+// mapParser is one that a request may give as an object as well.
+type mapParser interface{ parseMap(m map[string]any) error }
+
+// longText is one that may be longer than most, or have several lines.
+type longText interface {
+	limits() (maxBytes int, lines bool)
+}
+
+// parsePrefix reads 10.0.0.0/24, or an address alone, which is all of the prefix then; "" is the zero Prefix.
+func parsePrefix(text string) (netip.Prefix, error) {
+	if text == "" {
+		return netip.Prefix{}, nil
+	}
+	p, err := netip.ParsePrefix(text)
+	if a, aerr := netip.ParseAddr(text); aerr == nil && a.Zone() == "" {
+		p, err = netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	if err != nil || p.Addr().Is4In6() {
+		return netip.Prefix{}, fmt.Errorf("%q is not an IP prefix of the form 10.0.0.0/24 or fd00::/64", clip(text))
+	}
+	if p != p.Masked() {
+		return netip.Prefix{}, fmt.Errorf("%s has bits set beyond its prefix; did you mean %s?", p, p.Masked())
+	}
+	return p, nil
 }
 
 func article(noun string) string {

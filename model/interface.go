@@ -4,19 +4,24 @@ import "net/netip"
 
 // The modes of an interface.
 const (
-	InterfaceVIF       = "vif"       // a guest's port on the bridge
-	InterfaceHost      = "host"      // the host's own interface to an underlay; its address is the tunnel end
-	InterfaceSimulated = "simulated" // exists on every host of its networks as flows and services only
+	InterfaceVIF         = "vif"         // a guest's port on the bridge
+	InterfaceHost        = "host"        // the host's own interface to an underlay; its address is the tunnel end
+	InterfaceSimulated   = "simulated"   // exists on every host of its networks as flows and services only
+	InterfaceInternal    = "internal"    // the bridge's own port as a member of internal networks
+	InterfacePatch       = "patch"       // a patch port to another bridge
+	InterfacePromiscuous = "promiscuous" // a physical port that carries a whole outside layer 2 network
+	InterfaceEdge        = "edge"        // a physical port that carries outside networks by VLAN
 )
 
 // Interface is an attachment to networks: a guest's port, a host's underlay interface, or a simulated one.
 type Interface struct {
 	Meta
-	DisplayName            string `json:"display_name" vn:"mutable" doc:"Name for people."`
-	Mode                   string `json:"mode" vn:"required,enum=vif|host|simulated" doc:"vif: a guest's port. host: the host's interface to an underlay. simulated: services and gateways."`
-	EnableRouting          bool   `json:"enable_routing" vn:"mutable" doc:"Whether the interface may forward packets that are not its own."`
-	EnableRouteTranslation bool   `json:"enable_route_translation" vn:"mutable" doc:"Whether address translation applies to routed packets."`
-	EnableFiltering        bool   `json:"enable_filtering" vn:"mutable" doc:"Whether filters apply; what they do not pass is dropped."`
+	DisplayName             string `json:"display_name" vn:"mutable" doc:"Name for people."`
+	Mode                    string `json:"mode" vn:"required,enum=vif|host|simulated|internal|patch|promiscuous|edge,mutable" doc:"vif: a guest's port. host: the host's interface to an underlay. simulated: services and gateways. internal: the bridge's own port. patch: a port to another bridge. promiscuous: a port with a whole outside network. edge: a port with outside networks by VLAN."`
+	EnableRouting           bool   `json:"enable_routing" vn:"mutable" doc:"Whether the interface may forward packets that are not its own."`
+	EnableRouteTranslation  bool   `json:"enable_route_translation" vn:"mutable" doc:"Whether address translation applies to routed packets."`
+	EnableFiltering         bool   `json:"enable_filtering" vn:"mutable" doc:"Whether filters apply; what they do not pass is dropped."`
+	IngressFilteringEnabled bool   `json:"ingress_filtering_enabled" vn:"mutable" doc:"Whether security groups apply to what the interface receives; what they do not accept is dropped."`
 }
 
 // InterfaceInputs are the parameters of an interface's creation which make other objects in the same transaction: its port,
@@ -24,16 +29,20 @@ type Interface struct {
 type InterfaceInputs struct {
 	OwnerDatapathUUID string     `json:"owner_datapath_uuid" vn:"ref=datapaths" doc:"Host of the interface. Without it a vif is where its port appears, and a simulated one everywhere."`
 	PortName          string     `json:"port_name" doc:"Name of the Open vSwitch port (or its external_ids:iface-id). Without it the interface's uuid."`
+	SegmentUUID       string     `json:"segment_uuid" vn:"ref=segments" doc:"Segment of the MAC address; that of the network, if it lies on one, when absent."`
 	NetworkUUID       string     `json:"network_uuid" vn:"ref=networks" doc:"Network of the addresses."`
 	IPv4Address       netip.Addr `json:"ipv4_address" vn:"ip=4" doc:"IPv4 address to lease in the network."`
 	IPv6Address       netip.Addr `json:"ipv6_address" vn:"ip=6" doc:"IPv6 address to lease in the network."`
-	MACAddress        MAC        `json:"mac_address" doc:"MAC address to lease. Generated when absent and a network is given."`
+	MACAddress        MAC        `json:"mac_address" doc:"MAC address to lease. When absent and a network or segment is given, taken from the mac_range_group_uuid or generated."`
+	MACRangeGroupUUID string     `json:"mac_range_group_uuid" vn:"ref=mac_range_groups" doc:"Range group that the MAC address is taken from."`
 }
 
 // Interfaces declares the resource.
 var Interfaces = declare(spec[Interface]{
 	name: "interface", plural: "interfaces", prefix: "if",
-	doc:    "An attachment to networks: a guest's port (vif), a host's underlay interface (host), or a simulated one that services and gateways answer on.",
-	inputs: InterfaceInputs{},
-	reach:  Reach{Rule: "interface"},
+	doc:     "An attachment to networks: a guest's port (vif), a host's underlay interface (host), or a simulated one that services and gateways answer on.",
+	after:   []string{"mac_ranges"},
+	inputs:  InterfaceInputs{},
+	refused: map[string]map[string]string{"mode": {"remote": "an interface is remote to the hosts where it is not, by itself; give vif, and the host as owner_datapath_uuid"}},
+	reach:   Reach{Rule: "interface"},
 })

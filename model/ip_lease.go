@@ -7,11 +7,11 @@ import (
 // IPLease gives an interface an address of a network, IPv4 or IPv6.
 type IPLease struct {
 	Meta
-	NetworkUUID   string     `json:"network_uuid" vn:"required,ref=networks,cascade,unique=ipv4,unique=ipv6" doc:"The network of the address."`
-	IPv4Address   netip.Addr `json:"ipv4_address" vn:"ip=4,unique=ipv4" doc:"IPv4 address within the network's subnet. Exactly one of ipv4_address and ipv6_address is given."`
-	IPv6Address   netip.Addr `json:"ipv6_address" vn:"ip=6,unique=ipv6" doc:"IPv6 address within the network's subnet."`
-	MACLeaseUUID  string     `json:"mac_lease_uuid" vn:"ref=mac_leases,cascade" doc:"The MAC address that the IP address is used with; the interface's first one when only interface_uuid is given."`
-	InterfaceUUID string     `json:"interface_uuid" vn:"ref=interfaces,cascade" doc:"The interface; that of the MAC lease when absent."`
+	NetworkUUID   string     `json:"network_uuid" vn:"required,ref=networks,cascade,unique=ipv4,unique=ipv6,mutable" doc:"The network of the address."`
+	IPv4Address   netip.Addr `json:"ipv4_address" vn:"ip=4,unique=ipv4,mutable" doc:"IPv4 address within the network's subnet. Exactly one of ipv4_address and ipv6_address is given."`
+	IPv6Address   netip.Addr `json:"ipv6_address" vn:"ip=6,unique=ipv6,mutable" doc:"IPv6 address within the network's subnet."`
+	MACLeaseUUID  string     `json:"mac_lease_uuid" vn:"ref=mac_leases,cascade,mutable" doc:"The MAC address that the IP address is used with; the interface's first one when only interface_uuid is given."`
+	InterfaceUUID string     `json:"interface_uuid" vn:"ref=interfaces,cascade,mutable" doc:"The interface; that of the MAC lease when absent. A lease may be without either: its address is taken, and nobody has it."`
 	EnableRouting bool       `json:"enable_routing" vn:"mutable" doc:"Whether packets to this address may be routed on."`
 }
 
@@ -31,19 +31,23 @@ var IPLeases = declare(spec[IPLease]{
 	},
 	check: func(l *IPLease, rd Reader) error {
 		o, _ := rd.Get(l.NetworkUUID)
+		n := o.(*Network)
 		field := "ipv4_address"
 		if l.Addr().Is6() {
 			field = "ipv6_address"
 		}
-		if err := checkInSubnet(field, l.Addr(), o.(*Network)); err != nil {
+		if err := checkInSubnet(field, l.Addr(), n); err != nil {
 			return err
 		}
 		if l.MACLeaseUUID == "" {
 			return nil
 		}
 		o, _ = rd.Get(l.MACLeaseUUID)
-		if ml := o.(*MACLease); ml.InterfaceUUID != l.InterfaceUUID {
+		switch ml := o.(*MACLease); {
+		case ml.InterfaceUUID != l.InterfaceUUID:
 			return Errorf(ArgumentError, "mac_lease_uuid", "%s belongs to %q, not to interface %q", ml.UUID, ml.InterfaceUUID, l.InterfaceUUID)
+		case n.SegmentUUID != "" && ml.SegmentUUID != n.SegmentUUID:
+			return Errorf(InvalidID, "mac_lease_uuid", "%s is not on segment %s, on which network %s lies; give it that segment_uuid", ml.UUID, n.SegmentUUID, n.UUID)
 		}
 		return nil
 	},
@@ -60,6 +64,8 @@ func (l *IPLease) Addr() netip.Addr {
 func checkInSubnet(field string, a netip.Addr, n *Network) error {
 	p := n.PrefixOf(a)
 	switch {
+	case a == netip.IPv4Unspecified() && p.IsValid():
+		return nil // of an edge interface, which has no address
 	case !p.IsValid():
 		return Errorf(ArgumentError, field, "network %s has no subnet of the family of %s", n.UUID, a)
 	case !p.Contains(a):

@@ -67,3 +67,21 @@ func (m *MAC) UnmarshalText(b []byte) error {
 	*m = v
 	return nil
 }
+
+// Uint64 gives the address as a number; numbers are in the order of addresses.
+func (m MAC) Uint64() uint64 {
+	var n uint64
+	for _, b := range m {
+		n = n<<8 | uint64(b)
+	}
+	return n
+}
+
+// MACFromUint64 gives the address of the low 48 bits of a number.
+func MACFromUint64(n uint64) MAC {
+	var m MAC
+	for i := range m {
+		m[i] = byte(n >> (8 * (len(m) - 1 - i)))
+	}
+	return m
+}

@@ -2,15 +2,19 @@ package model
 
 // The modes of a network service.
 const (
-	ServiceDHCP = "dhcp"
+	ServiceDHCP   = "dhcp"
+	ServiceDNS    = "dns"
+	ServiceRouter = "router"
 )
 
 // NetworkService is a service that a simulated interface answers on every host of its networks.
 type NetworkService struct {
 	Meta
 	DisplayName   string `json:"display_name" vn:"mutable" doc:"Name for people."`
-	Mode          string `json:"mode" vn:"required,enum=dhcp" doc:"dhcp: addresses from the interface's networks' leases."`
-	InterfaceUUID string `json:"interface_uuid" vn:"required,ref=interfaces,cascade" doc:"The simulated interface that answers."`
+	Mode          string `json:"mode" vn:"required,enum=dhcp|dns|router,alias=type,mutable" doc:"dhcp: addresses from the interface's networks' leases. dns: names from its dns_services. router: nothing more than the interface's routes."`
+	InterfaceUUID string `json:"interface_uuid" vn:"ref=interfaces,cascade,mutable" doc:"The simulated interface that answers. Without one nobody does."`
+	IncomingPort  uint16 `json:"incoming_port" vn:"min=0,max=65535,mutable" doc:"Port that the service listens on, for people; the services' own are fixed."`
+	OutgoingPort  uint16 `json:"outgoing_port" vn:"min=0,max=65535,mutable" doc:"Port that the service answers from, for people."`
 }
 
 // NetworkServices declares the resource.
@@ -19,6 +23,9 @@ var NetworkServices = declare(spec[NetworkService]{
 	doc:   "A service answered on every host of the networks of a simulated interface.",
 	reach: Reach{With: []string{"interface_uuid"}},
 	check: func(s *NetworkService, rd Reader) error {
+		if s.InterfaceUUID == "" {
+			return nil
+		}
 		o, _ := rd.Get(s.InterfaceUUID)
 		if i := o.(*Interface); i.Mode != InterfaceSimulated {
 			return Errorf(ArgumentError, "interface_uuid", "%s has mode %s; a service needs one of mode %s", i.UUID, i.Mode, InterfaceSimulated)

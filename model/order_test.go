@@ -17,3 +17,13 @@ func TestAllHasReferentsFirst(t *testing.T) {
 		}
 	}
 }
+
+// What a creation takes values from must come before it too.
+func TestAllHasRangesBeforeWhatTakesFromThem(t *testing.T) {
+	at := func(plural string) int { return slices.Index(model.All(), model.ByPlural(plural)) }
+	for _, pair := range [][2]string{{"mac_ranges", "interfaces"}, {"mac_ranges", "route_links"}, {"mac_ranges", "datapath_networks"}, {"ip_ranges", "lease_policy_base_interfaces"}} {
+		if at(pair[0]) > at(pair[1]) {
+			t.Errorf("%s come after %s", pair[0], pair[1])
+		}
+	}
+}

@@ -1,8 +1,7 @@
 package model
 
 import (
-	"bytes"
-	"encoding/json"
+	"cmp"
 	"fmt"
 	"iter"
 	"reflect"
@@ -22,8 +21,13 @@ type Resource struct {
 	// (/interfaces/if-x/ports); Path is the last element, and Key the field whose value names one row below it
 	// (/datapaths/dp-x/networks/nw-y), "" where rows are picked by their fields. All are empty for a resource of its own.
 	Parent, Path, Key string
+	// Rows says that lists of a sub-resource with a Key give its rows; without it they give the objects at the other end, with the
+	// rows' fields beside theirs, as OpenVNet does.
+	Rows bool
 	// Hidden keeps it out of the API: the manager alone writes it.
 	Hidden bool
+	// CrossTenant lets it refer to objects of any tenant: wiring, which is the operator's.
+	CrossTenant bool
 
 	// Fields are those of the struct, Meta's first. Inputs are further parameters of a creation, which make other
 	// objects (an interface's mac_address makes its mac lease).
@@ -35,6 +39,7 @@ type Resource struct {
 
 	Reach Reach
 
+	after    []string
 	new      func() Object
 	validate func(Object) error
 	check    func(Object, Reader) error
@@ -45,8 +50,10 @@ type Resource struct {
 type Reach struct {
 	// With names reference fields: a host that has the objects which all of these refer to is sent this one too.
 	With []string
-	// Rule names a rule of package span of its own: "network", "interface", "lease", "datapath", "everywhere". With
-	// neither, no host is sent the object.
+	// If names a boolean field without which no host is sent the object.
+	If string
+	// Rule names a rule of package span: "needed", "interface", "lease", "local", "datapath", "default". With neither, no host is
+	// sent the object.
 	Rule string
 }
 
@@ -62,8 +69,10 @@ type Reader interface {
 type spec[T any] struct {
 	name, plural, prefix, doc string
 	parent, path, key         string
-	hidden                    bool
-	inputs                    any // a struct whose fields are the further creation parameters, or nil
+	rows, hidden, crossTenant bool
+	refused                   map[string]map[string]string // by field and value, why a value of OpenVNet's is none here
+	after                     []string                     // plurals of resources whose objects a creation looks for, beyond those that it refers to
+	inputs                    any                          // a struct whose fields are the further creation parameters, or nil
 	reach                     Reach
 	// validate looks at one object alone; check looks at what it refers to as well. Both give *Error.
 	validate func(*T) error
@@ -79,8 +88,9 @@ func declare[T any, PT interface {
 }](s spec[T]) *Resource {
 	t := reflect.TypeFor[T]()
 	r := &Resource{
-		Name: s.name, Plural: s.plural, Prefix: s.prefix, Doc: s.doc, Parent: s.parent, Path: s.path, Key: s.key, Hidden: s.hidden, Reach: s.reach,
-		Fields: fieldsOf(t), typ: t,
+		Name: s.name, Plural: s.plural, Prefix: s.prefix, Doc: s.doc, Parent: s.parent, Path: s.path, Key: s.key,
+		Rows: s.rows, Hidden: s.hidden, CrossTenant: s.crossTenant, Reach: s.reach,
+		Fields: fieldsOf(t), typ: t, after: s.after,
 		new: func() Object { return PT(new(T)) },
 	}
 	r.Uniques = uniquesOf(r.Fields)
@@ -92,6 +102,9 @@ func declare[T any, PT interface {
 	}
 	if s.check != nil {
 		r.check = func(o Object, rd Reader) error { return s.check((*T)(o.(PT)), rd) }
+	}
+	for name, values := range s.refused {
+		r.Field(name).refused = values
 	}
 	for _, f := range r.Fields {
 		if f.Ref != "" && f.Type != String {
@@ -122,6 +135,9 @@ var registry = sync.OnceValue(func() *resources {
 					return false
 				}
 			}
+			if slices.ContainsFunc(r.after, func(plural string) bool { return !done[plural] }) {
+				return false
+			}
 			rs.all = append(rs.all, r)
 			done[r.Plural] = true
 			return true
@@ -132,8 +148,7 @@ var registry = sync.OnceValue(func() *resources {
 	}
 	for _, r := range rs.all {
 		for _, f := range r.Fields {
-			if f.Ref != "" {
-				target := rs.byPlural[f.Ref]
+			if target := rs.byPlural[cmp.Or(f.Ref, f.Names)]; target != nil {
 				r.Refs = append(r.Refs, Reference{Name: r.Plural + "." + f.Name, From: r, Field: f, To: target})
 			}
 		}
@@ -150,7 +165,7 @@ type resources struct {
 	references []Reference
 }
 
-// Reference is a declared reference: field Field of From holds uuids of To.
+// Reference is a declared reference: field Field of From holds the uuid of one of To, or names some of them.
 type Reference struct {
 	Name  string // "ip_leases.interface_uuid"
 	From  *Resource
@@ -158,8 +173,29 @@ type Reference struct {
 	To    *Resource
 }
 
-// All gives every resource, those that are referred to, also by parameters of a creation, before those that refer to them. Do not
-// change the slice.
+// Targets gives the uuids that o refers to by the reference: none, one, or of a field that holds several all of them.
+func (ref Reference) Targets(o Object) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		v := ref.Field.value(o)
+		if ref.Field.Names == "" {
+			if uuid := v.String(); uuid != "" {
+				yield(uuid)
+			}
+			return
+		}
+		for _, uuid := range v.Interface().(uuidList).uuids() {
+			if !yield(uuid) {
+				return
+			}
+		}
+	}
+}
+
+// uuidList is a kind of text that refers to several objects.
+type uuidList interface{ uuids() []string }
+
+// All gives every resource: those that a creation refers to or looks for (ranges that it takes a value from) before those that are
+// created so. Do not change the slice.
 func All() []*Resource { return registry().all }
 
 // References gives every declared reference. Do not change the slice.
@@ -183,6 +219,9 @@ func Of(o Object) *Resource { return registry().byType[reflect.TypeOf(o).Elem()]
 // Title is the resource's name in words: "mac lease".
 func (r *Resource) Title() string { return strings.ReplaceAll(r.Name, "_", " ") }
 
+// Indefinite is the resource's name in words with its article: "a mac lease", "an interface".
+func (r *Resource) Indefinite() string { return article(r.Title()) }
+
 // New gives an empty object of the resource with the fields' defaults set.
 func (r *Resource) New() Object {
 	o := r.new()
@@ -198,30 +237,33 @@ func (r *Resource) New() Object {
 	return o
 }
 
-// Field gives the declared field of that name, or nil.
+// Field gives the declared field of that name or alias, or nil.
 func (r *Resource) Field(name string) *Field { return find(r.Fields, name) }
 
-// Input gives the creation parameter of that name that is no field, or nil.
+// Input gives the creation parameter of that name or alias that is no field, or nil.
 func (r *Resource) Input(name string) *Field { return find(r.Inputs, name) }
 
 func find(fields []*Field, name string) *Field {
 	for _, f := range fields {
-		if f.Name == name {
+		if f.Name == name || f.Alias == name && name != "" {
 			return f
 		}
 	}
 	return nil
 }
 
-// Validate looks at one object alone: its uuid's syntax, required fields, enumerations, and the resource's own rules. The
-// error is a *Error.
+// Validate looks at one object alone: its uuid's syntax, required fields, that MAC addresses are unicast, and the resource's
+// own rules. The error is a *Error.
 func (r *Resource) Validate(o Object) error {
 	if err := r.CheckUUID(o.Base().UUID); err != nil {
 		return &Error{Class: InvalidUUID, Field: "uuid", Reason: err.Error()}
 	}
 	for _, f := range r.Fields {
-		if f.Required && f.Type != Boolean && f.Type != Integer && !f.IsSet(o) {
+		if f.Required && f.Type != Boolean && (f.Type != Integer || f.Min != nil && *f.Min > 0) && !f.IsSet(o) {
 			return &Error{Class: MissingArgument, Field: f.Name, Reason: "is required"}
+		}
+		if f.Type == MACAddress && f.Get(o).(MAC).IsMulticast() {
+			return Errorf(ArgumentError, f.Name, "%s is a multicast address", f.Text(o))
 		}
 	}
 	if r.validate != nil {
@@ -230,15 +272,14 @@ func (r *Resource) Validate(o Object) error {
 	return nil
 }
 
-// Check looks at an object and at what it refers to: every reference exists, and the resource's own rules across objects
-// hold. The error is a *Error.
+// Check looks at an object and at what it refers to: every reference exists and is not another tenant's, and the resource's
+// own rules across objects hold. The error is a *Error.
 func (r *Resource) Check(o Object, rd Reader) error {
-	for _, f := range r.Fields {
-		if f.Ref == "" || !f.IsSet(o) {
-			continue
-		}
-		if _, ok := rd.Get(f.Text(o)); !ok {
-			return &Error{Class: UnknownUUIDResource, Field: f.Name, Reason: "there is no " + ByPlural(f.Ref).Title() + " " + f.Text(o)}
+	for _, ref := range r.Refs {
+		for uuid := range ref.Targets(o) {
+			if err := r.checkReference(o, ref, uuid, rd); err != nil {
+				return err
+			}
 		}
 	}
 	if r.check != nil {
@@ -247,9 +288,30 @@ func (r *Resource) Check(o Object, rd Reader) error {
 	return nil
 }
 
+// checkReference looks at one reference. A tenant's objects refer to its own and to shared ones (of no tenant), shared objects to
+// shared ones. What is another tenant's is reported as if it were not there.
+func (r *Resource) checkReference(o Object, ref Reference, uuid string, rd Reader) error {
+	target, ok := rd.Get(uuid)
+	tenant := o.Base().TenantUUID
+	owner := ""
+	if ok && !r.CrossTenant {
+		owner = target.Base().TenantUUID
+	}
+	switch {
+	case ok && (owner == "" || owner == tenant):
+		return nil
+	case ok && tenant == "":
+		return Errorf(ArgumentError, ref.Field.Name, "%s is of tenant %s; what refers to it must be so too, by its tenant_uuid", uuid, owner)
+	case tenant != "" && !r.CrossTenant && ref.To != Tenants:
+		return Errorf(UnknownUUIDResource, ref.Field.Name, "there is no %s %s that is shared or of tenant %s", ref.To.Title(), uuid, tenant)
+	}
+	return Errorf(UnknownUUIDResource, ref.Field.Name, "there is no %s %s", ref.To.Title(), uuid)
+}
+
 // Unique is a group of fields that no two objects of a resource may share the values of.
 type Unique struct {
 	Name   string
+	Shared bool // the objects of all resources that have a shared group of the name are in it together
 	Fields []*Field
 	zero   []bool // by field: the empty value counts as a value
 }
@@ -260,7 +322,7 @@ func (u *Unique) Key(o Object) (string, bool) {
 	var b strings.Builder
 	for i, f := range u.Fields {
 		v := f.Text(o)
-		if v == "" && !u.zero[i] || f.Type == Integer && !f.IsSet(o) {
+		if !u.zero[i] && (v == "" || f.Type == Integer && !f.IsSet(o)) {
 			return "", false
 		}
 		if i > 0 {
@@ -291,13 +353,14 @@ func (u *Unique) FieldNames() []string {
 func uniquesOf(fields []*Field) []*Unique {
 	var us []*Unique
 	add := func(name string, f *Field, zero bool) {
+		name, shared := strings.CutPrefix(name, "@")
 		for _, u := range us {
 			if u.Name == name {
 				u.Fields, u.zero = append(u.Fields, f), append(u.zero, zero)
 				return
 			}
 		}
-		us = append(us, &Unique{Name: name, Fields: []*Field{f}, zero: []bool{zero}})
+		us = append(us, &Unique{Name: name, Shared: shared, Fields: []*Field{f}, zero: []bool{zero}})
 	}
 	for _, f := range fields {
 		for _, name := range f.unique {
@@ -308,21 +371,6 @@ func uniquesOf(fields []*Field) []*Unique {
 		}
 	}
 	return us
-}
-
-// Encode gives the stored form of an object: JSON with the fields' names.
-func Encode(o Object) ([]byte, error) { return json.Marshal(o) }
-
-// Decode reads the stored form of an object of the resource. An unknown member is an error: what a newer version wrote
-// must not be lost by an older one.
-func (r *Resource) Decode(b []byte) (Object, error) {
-	o := r.new()
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(o); err != nil {
-		return nil, fmt.Errorf("decode %s: %w", r.Title(), err)
-	}
-	return o, nil
 }
 
 // Clone gives a copy of o that may be changed.

@@ -47,7 +47,7 @@ func CheckUUID(plural, uuid string) error {
 func (r *Resource) CheckUUID(uuid string) error {
 	suffix, ok := strings.CutPrefix(uuid, r.Prefix+"-")
 	if !ok || suffix == "" || len(suffix) > uuidMaxSuffix || strings.Trim(suffix, uuidAlphabet) != "" {
-		return fmt.Errorf("%q is not the uuid of a %s: %s- and 1 to %d of a-z and 0-9", clip(uuid), r.Title(), r.Prefix, uuidMaxSuffix)
+		return fmt.Errorf("%q is not the uuid of %s: %s- and 1 to %d of a-z and 0-9", clip(uuid), r.Indefinite(), r.Prefix, uuidMaxSuffix)
 	}
 	return nil
 }

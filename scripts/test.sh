@@ -8,6 +8,7 @@
 #                package at a time, without the race detector (they measure loss and latency), and never from the
 #                cache (what they start is not among what the cache looks at). Not root: left out, and the summary
 #                says so.
+#   crash        the store's writer killed 200 times during a stream of writes
 #   fuzz         each fuzz target for FUZZTIME (default 10s), one after another
 # FUZZTIME=10m FUZZ=FuzzDecodeFlowMod scripts/test.sh fuzz    runs only the targets whose name matches FUZZ
 set -euo pipefail
@@ -54,6 +55,10 @@ privileged() {
   gotest privileged -p 1 -count 1 -timeout 15m -run "$takes_root" "${packages[@]}"
 }
 
+crash() {
+  STORE_TEST_KILLS=200 gotest crash -count 1 -timeout 10m -run '^TestKill$' ./store
+}
+
 # fuzz_one FOLDER TARGET: go test ends now and then with "context deadline exceeded" when its time is over, with no
 # failing input (golang/go#75804, Go before 1.27); only then it is tried once more.
 fuzz_one() {
@@ -81,9 +86,9 @@ fuzz() {
 
 for phase in "${@:-}"; do
   case ${phase:-all} in
-    unit | privileged | fuzz) "$phase" ;;
-    all) unit; privileged; fuzz ;;
-    *) echo "test: no phase '$phase'; there are: unit privileged fuzz" >&2; exit 2 ;;
+    unit | privileged | crash | fuzz) "$phase" ;;
+    all) unit; privileged; crash; fuzz ;;
+    *) echo "test: no phase '$phase'; there are: unit privileged crash fuzz" >&2; exit 2 ;;
   esac
 done
 

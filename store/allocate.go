@@ -139,15 +139,18 @@ type hold struct {
 	value uint32
 }
 
-// Allocate finds a value from lo to hi that no object of the resource has in the field, which must be unique by itself. It goes round
+// Allocate finds a value from lo to hi that no object of the resource has in the field, which must be unique by itself; in a shared group, no
+// object of any. It goes round
 // the range, so that a value that was just freed rests. Transactions of one process that run at the same time get
 // different values; those of several processes conflict and run again. The error is a *model.Error of class Exhausted
 // when all are in use.
 func (tx *Tx) Allocate(r *model.Resource, field string, lo, hi uint32) (uint32, error) {
-	group := ""
+	group, name := "", r.Plural+"."+field
 	for _, u := range r.Uniques {
 		if len(u.Fields) == 1 && u.Fields[0].Name == field {
-			group = u.Name
+			if group = u.Name; u.Shared {
+				name = "@" + u.Name
+			}
 		}
 	}
 	if group == "" || lo > hi {
@@ -156,7 +159,7 @@ func (tx *Tx) Allocate(r *model.Resource, field string, lo, hi uint32) (uint32, 
 	ps := &tx.s.pools
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
-	p := ps.pool(tx, r, field, lo)
+	p := ps.pool(tx, name, r, field, lo)
 	busy := false
 	if p.next < lo || p.next > hi {
 		p.next = lo
@@ -189,8 +192,7 @@ func (tx *Tx) Allocate(r *model.Resource, field string, lo, hi uint32) (uint32, 
 }
 
 // pool gives the pool of a field; at its first use the search goes on behind the highest value in use.
-func (ps *pools) pool(tx *Tx, r *model.Resource, field string, lo uint32) *pool {
-	name := r.Plural + "." + field
+func (ps *pools) pool(tx *Tx, name string, r *model.Resource, field string, lo uint32) *pool {
 	if p := ps.of[name]; p != nil {
 		return p
 	}

@@ -187,6 +187,10 @@ func (s *Store) settle(ctx context.Context, token string, cause error) (int64, e
 	}
 }
 
+// maxNames is how many values and references a transaction takes one by one; one that takes more writes the fence instead, so
+// that no transaction that began earlier commits after it.
+const maxNames = 2000
+
 // request gives the transaction as etcd's comparisons and operations. It does not look at the base, which may have moved on.
 func (tx *Tx) request(token string) ([]clientv3.Cmp, []clientv3.Op, error) {
 	l := tx.s.keys
@@ -196,16 +200,9 @@ func (tx *Tx) request(token string) ([]clientv3.Cmp, []clientv3.Op, error) {
 		ops = append(ops, clientv3.OpPut(key, value))
 		bytes += len(key) + len(value)
 	}
-	remove := func(key string) {
-		ops = append(ops, clientv3.OpDelete(key))
-		bytes += len(key)
-	}
-	before, after := map[string]string{}, map[string]string{} // what the written objects have in the unique indexes
-	referred := map[string]struct{}{}
+	taken := map[string]struct{}{}
 	for _, uuid := range tx.order {
 		w := tx.writes[uuid]
-		tx.uniques(w.old, before)
-		tx.uniques(w.new, after)
 		switch {
 		case w.new != nil:
 			b, err := model.Encode(w.new)
@@ -213,47 +210,53 @@ func (tx *Tx) request(token string) ([]clientv3.Cmp, []clientv3.Op, error) {
 				return nil, nil, fmt.Errorf("encode %s: %w", uuid, err)
 			}
 			put(l.object(uuid), string(b))
-			for _, ref := range model.Of(w.new).Refs {
-				if target := ref.Field.Text(w.new); target != "" && (w.old == nil || ref.Field.Text(w.old) != target) {
-					referred[target] = struct{}{}
-				}
-			}
+			takes(w, taken)
 		case w.old != nil:
-			remove(l.object(uuid))
-			remove(l.referred(uuid))
+			ops = append(ops, clientv3.OpDelete(l.object(uuid)))
+			bytes += len(l.object(uuid))
 		}
 	}
-	for k, v := range after {
-		if was, ok := before[k]; !ok || was != v {
-			put(k, v)
+	if len(taken) > maxNames {
+		put(l.fence(), token)
+	} else {
+		guards := make(map[string]struct{}, len(taken)) // two names may have one
+		for name := range taken {
+			guards[l.guard(name)] = struct{}{}
 		}
-	}
-	for k := range before {
-		if _, ok := after[k]; !ok {
-			remove(k)
+		for key := range guards {
+			put(key, "")
 		}
-	}
-	for target := range referred {
-		put(l.referred(target), "")
 	}
 	switch {
-	case len(ops) > MaxOps:
-		return nil, nil, tooLarge("it writes %d keys; the limit is %d", len(ops), MaxOps)
+	case len(ops) > tx.s.maxOps:
+		return nil, nil, tooLarge("it writes %d keys; the limit is %d", len(ops), tx.s.maxOps)
 	case bytes > MaxBytes*3/4:
 		return nil, nil, tooLarge("it writes %d bytes; the limit is %d", bytes, MaxBytes*3/4)
 	}
 	return tx.guards.compares(l, tx.rev), ops, nil
 }
 
-// uniques adds an object's keys in the unique indexes.
-func (tx *Tx) uniques(o model.Object, keys map[string]string) {
-	if o == nil {
-		return
-	}
-	r := model.Of(o)
+// takes adds the names of the unique values and the references that a written object has and did not have before.
+func takes(w *write, names map[string]struct{}) {
+	r := model.Of(w.new)
 	for _, u := range r.Uniques {
-		if k, ok := u.Key(o); ok {
-			keys[tx.s.keys.unique(r, u, k)] = o.Base().UUID
+		k, ok := u.Key(w.new)
+		if !ok {
+			continue
+		}
+		if w.old != nil {
+			if was, ok := u.Key(w.old); ok && was == k {
+				continue
+			}
+		}
+		names[valueName(r, u, k)] = struct{}{}
+	}
+	for _, ref := range r.Refs {
+		if w.old != nil && ref.Field.Text(w.old) == ref.Field.Text(w.new) {
+			continue
+		}
+		for target := range ref.Targets(w.new) {
+			names[referenceName(target)] = struct{}{}
 		}
 	}
 }

@@ -265,3 +265,46 @@ func TestReadsAreGuarded(t *testing.T) {
 	}
 	consistent(t, a, b)
 }
+
+// A value that another manager takes, and a reference that it makes, between a transaction's reads and its commit are noticed;
+// also if it takes so many that it writes no guards.
+func TestTakenMeanwhile(t *testing.T) {
+	a, b := pair(t)
+	for _, n := range []int{1, maxNames} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			iface, mine := fmt.Sprintf("if-x%d", n), fmt.Sprintf("if-y%d", n)
+			reach(t, b, create(t, a, vif(iface), vif(mine)))
+			var leases []model.Object
+			for k := range n {
+				leases = append(leases, macLease(fmt.Sprintf("ml-%dx%d", n, k), iface, uint32(1000*n+k)))
+			}
+			attempts := 0
+			_, err := a.Update(t.Context(), func(tx *Tx) error {
+				if attempts++; attempts == 1 {
+					create(t, b, leases...)
+				}
+				return tx.Create(macLease("", mine, uint32(1000*n)))
+			})
+			refused(t, err, model.Conflict, "mac_address")
+			if attempts != 2 {
+				t.Errorf("%d attempts at a value", attempts)
+			}
+			attempts = 0
+			update(t, a, func(tx *Tx) error {
+				if attempts++; attempts == 1 {
+					var more []model.Object
+					for k := range n {
+						more = append(more, macLease(fmt.Sprintf("ml-%dy%d", n, k), mine, uint32(500_000+1000*n+k)))
+					}
+					create(t, b, more...)
+				}
+				_, err := tx.Delete(mine)
+				return err
+			})
+			if attempts != 2 || get(a, fmt.Sprintf("ml-%dy0", n)) != nil {
+				t.Errorf("%d attempts at a deletion", attempts)
+			}
+			consistent(t, a, b)
+		})
+	}
+}

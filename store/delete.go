@@ -8,17 +8,19 @@ import (
 	"github.com/openvnet/openvnet/model"
 )
 
-// Delete removes an object and what its references' declarations say: objects that refer to it are deleted too (cascade),
-// lose the reference (clear), or refuse the deletion (restrict). It returns the uuids of all that it has deleted, the
-// object's own first. The error is an *ObjectError: there is no such object, a *model.Error of class Conflict names one
-// that uses it, or an object may not be without its reference.
-func (tx *Tx) Delete(uuid string) ([]string, error) {
-	if _, ok := tx.Get(uuid); !ok {
-		return nil, &ObjectError{uuid, unknown(uuid)}
+// Delete removes an object, or several at once that may use each other, and what its references' declarations say: objects that
+// refer to it are deleted too (cascade), lose the reference (clear), or refuse the deletion (restrict). It returns the
+// uuids of all that it has deleted, those given first. The error is an *ObjectError: there is no such object, a *model.Error of
+// class Conflict names one that uses it, or an object may not be without its reference.
+func (tx *Tx) Delete(uuids ...string) ([]string, error) {
+	for _, uuid := range uuids {
+		if _, ok := tx.Get(uuid); !ok {
+			return nil, &ObjectError{uuid, unknown(uuid)}
+		}
 	}
-	p, err := planDeletion(tx, model.References(), uuid)
+	p, err := planDeletion(tx, model.References(), uuids...)
 	if err != nil {
-		return nil, &ObjectError{uuid, err}
+		return nil, err
 	}
 	for _, d := range p.deleted {
 		tx.guards.referrers(d)
@@ -42,8 +44,12 @@ type referrers interface {
 	Referrers(uuid, ref string) iter.Seq[model.Object]
 }
 
-func planDeletion(rd referrers, refs []model.Reference, uuid string) (deletion, error) {
-	p := deletion{deleted: []string{uuid}}
+func planDeletion(rd referrers, refs []model.Reference, uuids ...string) (deletion, error) {
+	p := deletion{deleted: slices.Clone(uuids)}
+	goes := make(map[string]bool, len(uuids))
+	for _, uuid := range uuids {
+		goes[uuid] = true
+	}
 	type use struct {
 		ref    model.Reference
 		from   model.Object
@@ -62,19 +68,15 @@ func planDeletion(rd referrers, refs []model.Reference, uuid string) (deletion, 
 					clear = append(clear, use{ref, o, target})
 				case ref.Field.OnDelete == model.Restrict:
 					restrict = append(restrict, use{ref, o, target})
-				case !slices.Contains(p.deleted, o.Base().UUID):
-					p.deleted = append(p.deleted, o.Base().UUID)
+				case !goes[o.Base().UUID]:
+					p.deleted, goes[o.Base().UUID] = append(p.deleted, o.Base().UUID), true
 				}
 			}
 		}
 	}
-	goes := make(map[string]bool, len(p.deleted))
-	for _, d := range p.deleted {
-		goes[d] = true
-	}
 	for _, u := range restrict {
 		if !goes[u.from.Base().UUID] {
-			return deletion{}, model.Errorf(model.Conflict, "uuid", "%s is in use: %s of %s %s", u.target, u.ref.Field.Name, u.ref.From.Title(), u.from.Base().UUID)
+			return deletion{}, &ObjectError{uuids[0], model.Errorf(model.Conflict, "uuid", "%s is in use: %s of %s %s", u.target, u.ref.Field.Name, u.ref.From.Title(), u.from.Base().UUID)}
 		}
 	}
 	cleared := map[string]model.Object{}

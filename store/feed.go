@@ -83,19 +83,43 @@ func (s *Store) watch(ctx context.Context) error {
 				close(s.ready)
 			}
 		}
-		for evs := resp.Events; len(evs) > 0; {
-			rev := evs[0].Kv.ModRevision
-			n := 1
-			for n < len(evs) && evs[n].Kv.ModRevision == rev {
-				n++
-			}
-			if err := s.feedRevision(rev, evs[:n]); err != nil {
-				return err
-			}
-			evs = evs[n:]
+		if err := s.feedEvents(resp.Events); err != nil {
+			return err
 		}
 	}
-	return errors.New("the watch's channel was closed")
+	return errWatchClosed
+}
+
+var errWatchClosed = errors.New("the watch's channel was closed")
+
+// catchUp feeds the copy until it is at a revision.
+func (s *Store) catchUp(ctx context.Context, to int64) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for resp := range s.client.Watch(ctx, s.keys.objects(), clientv3.WithRange(s.keys.fedEnd()), clientv3.WithRev(s.watchFrom)) {
+		if err := errors.Join(resp.Err(), s.feedEvents(resp.Events)); err != nil {
+			return err
+		}
+		if s.revision >= to {
+			return nil
+		}
+	}
+	return errWatchClosed
+}
+
+func (s *Store) feedEvents(events []*clientv3.Event) error {
+	for len(events) > 0 {
+		rev := events[0].Kv.ModRevision
+		n := 1
+		for n < len(events) && events[n].Kv.ModRevision == rev {
+			n++
+		}
+		if err := s.feedRevision(rev, events[:n]); err != nil {
+			return err
+		}
+		events = events[n:]
+	}
+	return nil
 }
 
 // feedRevision brings the copy to a revision.

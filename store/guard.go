@@ -8,14 +8,13 @@ import (
 
 // guards are what a transaction has seen, for etcd to compare at the commit.
 type guards struct {
-	objects  map[string]int64    // uuid -> revision, 0 for absent
-	values   map[string]string   // key of a unique index -> uuid, "" for absent
-	referred map[string]struct{} // uuids of objects that nothing else may come to refer to
-	tables   map[string]struct{} // prefixes of keys below which nothing may be written
+	objects map[string]int64    // uuid -> revision, 0 for absent
+	names   map[string]struct{} // of values and references that nobody may take
+	tables  map[string]struct{} // prefixes of keys below which nothing may be written
 }
 
 func newGuards() guards {
-	return guards{objects: map[string]int64{}, values: map[string]string{}, referred: map[string]struct{}{}, tables: map[string]struct{}{}}
+	return guards{objects: map[string]int64{}, names: map[string]struct{}{}, tables: map[string]struct{}{}}
 }
 
 func (g *guards) object(uuid string, o model.Object) {
@@ -26,17 +25,16 @@ func (g *guards) object(uuid string, o model.Object) {
 	}
 }
 
-func (g *guards) value(key, uuid string) { g.values[key] = uuid }
+func (g *guards) value(name string) { g.names[name] = struct{}{} }
 
-func (g *guards) referrers(uuid string) { g.referred[uuid] = struct{}{} }
+func (g *guards) referrers(uuid string) { g.names[referenceName(uuid)] = struct{}{} }
 
 func (g *guards) table(prefix string) { g.tables[prefix] = struct{}{} }
 
-func (g *guards) len() int { return len(g.objects) + len(g.values) + len(g.referred) + len(g.tables) }
+func (g *guards) len() int { return len(g.objects) + len(g.names) + len(g.tables) }
 
 // compares gives the comparisons that hold as long as nothing that was seen at rev has changed.
 func (g *guards) compares(l layout, rev int64) []clientv3.Cmp {
-	// A commit whose outcome was given up on must not come late.
 	cs := make([]clientv3.Cmp, 0, g.len()+1)
 	cs = append(cs, clientv3.Compare(clientv3.ModRevision(l.fence()), "<", rev+1))
 	if g.len() > maxGuards {
@@ -45,15 +43,8 @@ func (g *guards) compares(l layout, rev int64) []clientv3.Cmp {
 	for uuid, at := range g.objects {
 		cs = append(cs, clientv3.Compare(clientv3.ModRevision(l.object(uuid)), "=", at))
 	}
-	for key, uuid := range g.values {
-		if uuid == "" {
-			cs = append(cs, clientv3.Compare(clientv3.ModRevision(key), "=", 0))
-		} else {
-			cs = append(cs, clientv3.Compare(clientv3.Value(key), "=", uuid))
-		}
-	}
-	for uuid := range g.referred {
-		cs = append(cs, clientv3.Compare(clientv3.ModRevision(l.referred(uuid)), "<", rev+1))
+	for name := range g.names {
+		cs = append(cs, clientv3.Compare(clientv3.ModRevision(l.guard(name)), "<", rev+1))
 	}
 	for p := range g.tables {
 		cs = append(cs, clientv3.Compare(clientv3.ModRevision(p), "<", rev+1).WithPrefix())

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/model/graph"
@@ -146,7 +145,7 @@ func contents(t testing.TB, g *graph.Graph) map[string]string {
 	return m
 }
 
-// consistent compares the stores' copies with what etcd holds, and the indexes in etcd with the objects.
+// consistent compares the stores' copies with what etcd holds, and checks every object against all others.
 func consistent(t testing.TB, stores ...*Store) {
 	t.Helper()
 	l, err := stores[0].load(t.Context())
@@ -162,7 +161,7 @@ func consistent(t testing.TB, stores ...*Store) {
 			}
 		})
 	}
-	indexed(t, stores[0], l.graph)
+	unique(t, l.graph)
 	for o := range l.graph.All() {
 		r := model.Of(o)
 		if err := errors.Join(r.Validate(o), r.Check(o, l.graph)); err != nil {
@@ -180,55 +179,21 @@ func consistent(t testing.TB, stores ...*Store) {
 	}
 }
 
-// indexed compares the unique indexes in etcd with those that the objects should have (two objects with equal unique values
-// show too), and looks whether what is referred to is marked so.
-func indexed(t testing.TB, s *Store, g *graph.Graph) {
+// unique looks for objects with equal unique values.
+func unique(t testing.TB, g *graph.Graph) {
 	t.Helper()
-	want := map[string]string{}
-	referred := map[string]bool{}
-	tx := &Tx{s: s}
+	holders := map[string]string{}
 	for o := range g.All() {
-		keys := map[string]string{}
-		tx.uniques(o, keys)
-		for k, v := range keys {
-			if other, ok := want[k]; ok {
-				t.Errorf("%s and %s share %s", other, v, k)
+		names := map[string]struct{}{}
+		takes(&write{new: o}, names)
+		for name := range names {
+			if !strings.HasPrefix(name, "value/") {
+				continue
 			}
-			want[k] = v
-		}
-		for _, ref := range model.Of(o).Refs {
-			if target := ref.Field.Text(o); target != "" {
-				referred[target] = true
+			if other, ok := holders[name]; ok {
+				t.Errorf("%s and %s share %s", other, o.Base().UUID, name)
 			}
-		}
-	}
-	got := map[string]string{}
-	resp, err := s.kv.Get(t.Context(), string(s.keys)+"u/", clientv3.WithPrefix())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, kv := range resp.Kvs {
-		got[string(kv.Key)] = string(kv.Value)
-	}
-	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("unique indexes (-should be +are):\n%s", d)
-	}
-	marked := map[string]bool{}
-	resp, err = s.kv.Get(t.Context(), string(s.keys)+"r/", clientv3.WithPrefix())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, kv := range resp.Kvs {
-		uuid := strings.TrimPrefix(string(kv.Key), string(s.keys)+"r/")
-		if marked[uuid] = true; !referred[uuid] {
-			if _, ok := g.Get(uuid); !ok {
-				t.Errorf("%s is gone, and still marked as referred to", uuid)
-			}
-		}
-	}
-	for uuid := range referred {
-		if !marked[uuid] {
-			t.Errorf("%s is referred to, and not marked so", uuid)
+			holders[name] = o.Base().UUID
 		}
 	}
 }

@@ -1,12 +1,10 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"runtime"
-	"slices"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -15,16 +13,18 @@ import (
 
 	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/model/graph"
+	"github.com/openvnet/openvnet/model/span"
 )
 
-// pageSize is how many objects one read of load fetches.
-const pageSize = 4000
+// pageSize is how many objects one read of load fetches. For each, etcd goes through all that are left, to count them.
+const pageSize = 20_000
 
 // loaded is what etcd held at one moment.
 type loaded struct {
 	graph     *graph.Graph
-	revision  int64 // of the last transaction, or fence
-	watchFrom int64 // first etcd revision that is not in it
+	index     *span.Index // over graph, or nil
+	revision  int64       // of the last transaction, or fence
+	watchFrom int64       // first etcd revision that is not in it
 }
 
 // load reads all objects, as of one revision of etcd, again if a compaction overtakes it.
@@ -86,14 +86,7 @@ func (s *Store) loadOnce(ctx context.Context) (loaded, error) {
 	if err := g.Wait(); err != nil {
 		return loaded{}, fmt.Errorf("load: %w", err)
 	}
-	objects := slices.Concat(decoded...)
-	// By id, so that the graph appends to its tables.
-	slices.SortFunc(objects, func(a, b model.Object) int { return cmp.Compare(a.Base().ID, b.Base().ID) })
-	l := loaded{graph: graph.New(), revision: clock(resp), watchFrom: at + 1}
-	for _, o := range objects {
-		l.graph.Put(o)
-	}
-	return l, nil
+	return loaded{graph: graph.Of(decoded...), revision: clock(resp), watchFrom: at + 1}, nil
 }
 
 // readClock are the operations whose results clock reads.
@@ -114,18 +107,22 @@ func clock(resp *clientv3.TxnResponse) int64 {
 
 func (s *Store) decode(kv *mvccpb.KeyValue) (model.Object, error) {
 	uuid, _ := s.keys.uuidOf(kv.Key)
+	return decode(uuid, kv.Value, kv.ModRevision)
+}
+
+func decode(uuid string, value []byte, revision int64) (model.Object, error) {
 	r := model.ByUUID(uuid)
 	if r == nil {
 		return nil, fmt.Errorf("%s: no resource has such a uuid; was it written by a newer version?", uuid)
 	}
-	o, err := r.Decode(kv.Value)
+	o, err := r.Decode(value)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", uuid, err)
 	}
 	if o.Base().UUID != uuid {
 		return nil, fmt.Errorf("the object under %s says that it is %s", uuid, o.Base().UUID)
 	}
-	o.Base().Revision = kv.ModRevision
+	o.Base().Revision = revision
 	return o, nil
 }
 

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"log/slog"
+	"strings"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -16,7 +17,26 @@ func etcdLogger(l *slog.Logger) *zap.Logger {
 // bridge is a zapcore.Core over slog.
 type bridge struct{ log *slog.Logger }
 
-func level(l zapcore.Level) slog.Level {
+// harmless are parts of what etcd warns of, or calls an error, though here it is meant so or is over by itself.
+var harmless = []string{
+	"Running http and grpc server on single port",  // it listens nowhere
+	"exceeded recommended request limit",           // MaxBytes
+	"simple token is not cryptographically signed", // nobody signs in
+	"cannot campaign at term",                      // at the first start, until it has joined itself
+	"Failed to detect schema version",              // the same, until the first write of its own
+	"failed to update storage version",             // and what follows from that; it tries again
+}
+
+func level(e zapcore.Entry) slog.Level {
+	for _, part := range harmless {
+		if strings.Contains(e.Message, part) {
+			return slog.LevelDebug
+		}
+	}
+	return levelOf(e.Level)
+}
+
+func levelOf(l zapcore.Level) slog.Level {
 	switch {
 	case l >= zapcore.ErrorLevel:
 		return slog.LevelError
@@ -27,7 +47,7 @@ func level(l zapcore.Level) slog.Level {
 }
 
 func (b *bridge) Enabled(l zapcore.Level) bool {
-	return l > zapcore.DebugLevel && b.log.Enabled(context.Background(), level(l))
+	return l > zapcore.DebugLevel && b.log.Enabled(context.Background(), levelOf(l))
 }
 
 func (b *bridge) With(fields []zapcore.Field) zapcore.Core {
@@ -35,14 +55,14 @@ func (b *bridge) With(fields []zapcore.Field) zapcore.Core {
 }
 
 func (b *bridge) Check(e zapcore.Entry, c *zapcore.CheckedEntry) *zapcore.CheckedEntry {
-	if b.Enabled(e.Level) {
+	if b.Enabled(e.Level) && b.log.Enabled(context.Background(), level(e)) {
 		return c.AddCore(e, b)
 	}
 	return c
 }
 
 func (b *bridge) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	b.log.Log(context.Background(), level(e.Level), "etcd", append(attrs(fields), "event", e.Message)...)
+	b.log.Log(context.Background(), level(e), "etcd", append(attrs(fields), "event", e.Message)...)
 	return nil
 }
 

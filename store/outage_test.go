@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/etcd/server/v3/embed"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/openvnet/openvnet/model"
@@ -24,7 +25,7 @@ type line struct {
 	socket string // of the etcd
 	l      net.Listener
 	s      *Store
-	e      *embedded
+	e      *embed.Etcd
 
 	mu    sync.Mutex
 	down  bool
@@ -68,9 +69,7 @@ func (n *line) start() {
 }
 
 func (n *line) stop() {
-	if err := n.e.close(); err != nil {
-		n.t.Error(err)
-	}
+	n.e.Close()
 }
 
 func (n *line) carry(client net.Conn) {

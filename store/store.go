@@ -1,7 +1,6 @@
-// Package store keeps the domain's objects in etcd, embedded in the process by default: revisioned, typed by package model,
-// with unique and reference indexes that change in the same transaction as the objects. A complete copy in memory, fed by a
-// watch, answers every read; a transaction runs on that copy, and etcd commits it only if nothing that it looked at has
-// changed meanwhile.
+// Package store keeps the domain's objects in etcd, embedded in the process by default: revisioned and typed by package model.
+// A complete copy in memory, fed by a watch, answers every read and has all indexes; a transaction runs on that copy, and etcd
+// commits it only if nothing that it looked at has changed meanwhile.
 //
 // It keeps resources and decides nothing: what may be created and what follows from it is said by model's declarations and
 // by manager/app. Imported by manager and cmd.
@@ -14,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"sync"
 	"time"
 
@@ -40,9 +40,9 @@ type Options struct {
 }
 
 const (
-	// MaxOps bounds a transaction: keys written, and keys looked at. An object takes one, and one for each of its references
-	// and unique values.
-	MaxOps = 100_000
+	// MaxOps bounds a transaction: keys written, and keys looked at. An object takes one, and in a small transaction one for
+	// each of its references and unique values.
+	MaxOps = 250_000
 	// MaxBytes bounds the encoded transaction.
 	MaxBytes = 64 << 20
 )
@@ -68,6 +68,7 @@ type Store struct {
 	kv       clientv3.KV
 	embedded *embedded
 	id       string
+	maxOps   int // MaxOps; fewer in tests
 
 	ready     chan struct{}
 	stopped   chan struct{}
@@ -101,7 +102,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		return nil, errors.New("open store: Logger, and Dir or Endpoints, are required")
 	}
 	if opts.Prefix == "" {
-		opts.Prefix = "/openvnet/"
+		opts.Prefix = defaultPrefix
 	}
 	if opts.KeepRevisions == 0 {
 		opts.KeepRevisions = 10_000
@@ -116,56 +117,107 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		opts.Now = time.Now
 	}
 	s := &Store{
-		opts: opts, log: opts.Logger, keys: layout(opts.Prefix),
+		opts: opts, log: opts.Logger, keys: layout(opts.Prefix), maxOps: MaxOps,
 		ready: make(chan struct{}), stopped: make(chan struct{}),
 		tokens: map[string]int64{},
 	}
-	if err := s.connect(ctx); err != nil {
+	start := time.Now()
+	early, err := s.connect(ctx)
+	if err != nil {
 		return nil, err
 	}
-	if err := s.open(ctx); err != nil {
+	if err := s.open(ctx, early); err != nil {
 		_ = s.Close()
 		return nil, fmt.Errorf("open store: %w", err)
 	}
+	s.log.Info("store opened", "id", s.id, "revision", s.revision, "objects", s.x.Graph().Len(), "duration", time.Since(start))
 	return s, nil
 }
 
-func (s *Store) open(ctx context.Context) error {
+// open makes the copy, or brings the one that there is up to date.
+func (s *Store) open(ctx context.Context, l *loaded) error {
 	if err := s.identify(ctx); err != nil {
 		return err
 	}
-	start := time.Now()
-	l, err := s.load(ctx)
-	if err != nil {
-		return err
+	if l != nil {
+		resp, err := s.kv.Txn(ctx).Then(s.readClock()...).Commit()
+		if err != nil {
+			return fmt.Errorf("read the clock: %w", err)
+		}
+		s.hold(*l)
+		if now := clock(resp); s.revision < now {
+			if err := s.catchUp(ctx, now); err != nil {
+				s.log.Debug("the file is too old; loading", "revision", s.revision, "now", now, "error", err)
+				l = nil
+			}
+			s.history.reset(s.revision, s.opts.History)
+		}
 	}
-	s.x, s.revision, s.watchFrom = span.New(l.graph), l.revision, l.watchFrom
-	s.history.reset(l.revision, s.opts.History)
-	s.log.Info("store opened", "id", s.id, "revision", s.revision, "objects", l.graph.Len(), "duration", time.Since(start))
+	if l == nil {
+		l, err := s.load(ctx)
+		if err != nil {
+			return err
+		}
+		s.hold(l)
+	}
 	return nil
 }
 
-// identify reads the store's identity, or writes it at the first start, and refuses a layout that is not this version's.
+// hold makes the copy what was loaded.
+func (s *Store) hold(l loaded) {
+	if l.index == nil {
+		l.index = span.New(l.graph)
+	}
+	s.x, s.revision, s.watchFrom = l.index, l.revision, l.watchFrom
+	s.history.reset(l.revision, s.opts.History)
+}
+
+// identify reads the store's identity, or writes it at the first start, and brings an older layout up to this version's.
 func (s *Store) identify(ctx context.Context) error {
+	current := strconv.Itoa(format)
 	_, err := s.kv.Txn(ctx).If(clientv3.Compare(clientv3.CreateRevision(s.keys.identity()), "=", 0)).
-		Then(clientv3.OpPut(s.keys.identity(), rand.Text()), clientv3.OpPut(s.keys.format(), format)).Commit()
+		Then(clientv3.OpPut(s.keys.identity(), rand.Text()), clientv3.OpPut(s.keys.format(), current)).Commit()
 	if err != nil {
 		return fmt.Errorf("write identity: %w", err)
 	}
-	resp, err := s.kv.Txn(ctx).Then(clientv3.OpGet(s.keys.identity()), clientv3.OpGet(s.keys.format())).Commit()
-	if err != nil {
-		return fmt.Errorf("read identity: %w", err)
-	}
-	var values [2]string
-	for i, r := range resp.Responses {
-		if kvs := r.GetResponseRange().Kvs; len(kvs) == 1 {
-			values[i] = string(kvs[0].Value)
+	for {
+		resp, err := s.kv.Txn(ctx).Then(clientv3.OpGet(s.keys.identity()), clientv3.OpGet(s.keys.format())).Commit()
+		if err != nil {
+			return fmt.Errorf("read identity: %w", err)
+		}
+		var values [2]string
+		for i, r := range resp.Responses {
+			if kvs := r.GetResponseRange().Kvs; len(kvs) == 1 {
+				values[i] = string(kvs[0].Value)
+			}
+		}
+		if s.id = values[0]; values[1] == current {
+			return nil
+		}
+		if err := s.upgrade(ctx, values[1]); err != nil {
+			return err
 		}
 	}
-	if values[1] != format {
-		return fmt.Errorf("it has format %q; this version reads %q", values[1], format)
+}
+
+// upgrade brings the layout from a format to the next one.
+func (s *Store) upgrade(ctx context.Context, from string) error {
+	var ops []clientv3.Op
+	switch from {
+	case "1": // it kept indexes
+		ops = []clientv3.Op{
+			clientv3.OpDelete(string(s.keys)+"u/", clientv3.WithPrefix()),
+			clientv3.OpDelete(string(s.keys)+"r/", clientv3.WithPrefix()),
+			clientv3.OpPut(s.keys.format(), "2"),
+		}
+	default:
+		return fmt.Errorf("it has format %q; this version reads up to %d: was it written by a newer version?", from, format)
 	}
-	s.id = values[0]
+	_, err := s.kv.Txn(ctx).If(clientv3.Compare(clientv3.Value(s.keys.format()), "=", from)).Then(ops...).Commit()
+	if err != nil {
+		return fmt.Errorf("bring the layout up from format %s: %w", from, err)
+	}
+	s.log.Info("layout brought up", "from", from)
 	return nil
 }
 

@@ -91,7 +91,7 @@ func (tx *Tx) ByUnique(r *model.Resource, group string, values ...string) model.
 	}
 	for _, u := range r.Uniques {
 		if u.Name == group {
-			tx.guards.value(tx.s.keys.unique(r, u, uniqueKey(values)), uuid)
+			tx.guards.value(valueName(r, u, uniqueKey(values)))
 		}
 	}
 	if !ok {
@@ -128,7 +128,7 @@ func (tx *Tx) Create(o model.Object) error {
 			}
 		}
 	} else if _, taken := tx.Get(m.UUID); taken {
-		return &ObjectError{m.UUID, model.Errorf(model.DuplicateUUID, "uuid", "there is a %s %s already", r.Title(), m.UUID)}
+		return &ObjectError{m.UUID, model.Errorf(model.DuplicateUUID, "uuid", "there is %s %s already", r.Indefinite(), m.UUID)}
 	}
 	m.ID, m.CreatedAt, m.UpdatedAt, m.Revision = freshID+tx.fresh, tx.now, tx.now, 0
 	tx.fresh++
@@ -198,7 +198,7 @@ func unknown(uuid string) *model.Error {
 
 // check looks at every written object, in the order of the writes, against the state with all of them.
 func (tx *Tx) check() error {
-	taken := map[string]string{} // keys of unique indexes that written objects have
+	taken := map[string]string{} // names of unique values that written objects have
 	for _, uuid := range tx.order {
 		w := tx.writes[uuid]
 		if w.new == nil {
@@ -213,11 +213,11 @@ func (tx *Tx) check() error {
 			if !ok {
 				continue
 			}
-			key := tx.s.keys.unique(r, u, k)
-			if other, ok := taken[key]; ok {
+			name := valueName(r, u, k)
+			if other, ok := taken[name]; ok {
 				return &ObjectError{uuid, duplicate(r, u, w.new, other)}
 			}
-			taken[key] = uuid
+			taken[name] = uuid
 			holder := tx.holder(r, u, w.new)
 			if holder == uuid {
 				continue
@@ -225,7 +225,7 @@ func (tx *Tx) check() error {
 			if holder != "" && tx.writes[holder] == nil {
 				return &ObjectError{uuid, duplicate(r, u, w.new, holder)}
 			}
-			tx.guards.value(key, holder) // nobody, or one that gives it up now
+			tx.guards.value(name) // nobody has it, or one that gives it up now
 		}
 	}
 	return tx.checkReferrers()
@@ -302,7 +302,7 @@ func duplicate(r *model.Resource, u *model.Unique, o model.Object, holder string
 			text += fmt.Sprintf(", with %s %s,", f.Name, v)
 		}
 	}
-	return model.Errorf(class, last.Name, "%s is taken by %s %s", text, r.Title(), holder)
+	return model.Errorf(class, last.Name, "%s is taken by %s %s", text, model.ByUUID(holder).Title(), holder)
 }
 
 // errBusy makes Update run the function again: something is in the hands of a transaction that may yet fail.

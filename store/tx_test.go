@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"slices"
 	"strings"
@@ -281,17 +280,20 @@ func TestPlanCommitsNothing(t *testing.T) {
 }
 
 func TestTooLarge(t *testing.T) {
-	s, _ := run(t, Options{Dir: t.TempDir()})
-	_, err := s.Update(t.Context(), func(tx *Tx) error {
-		for n := range MaxOps {
-			i := vif(fmt.Sprintf("if-%d", n))
-			if err := tx.Create(i); err != nil {
-				return err
+	s, _ := run(t, Options{Dir: t.TempDir()}, func(s *Store) { s.maxOps = 100 })
+	many := func(n int) func(tx *Tx) error {
+		return func(tx *Tx) error {
+			for range n {
+				if err := tx.Create(vif("")); err != nil {
+					return err
+				}
 			}
+			return nil
 		}
-		return nil
-	})
+	}
+	_, err := s.Update(t.Context(), many(100))
 	refused(t, err, model.ArgumentError, "")
+	update(t, s, many(99)) // and the head
 	consistent(t, s)
 }
 

@@ -172,7 +172,7 @@ func TestAnswersThatAreNoStream(t *testing.T) {
 func TestManagersInTurn(t *testing.T) {
 	a, b, h := newScript(t), newScript(t), newRecorder()
 	dead := "http://127.0.0.1:1"
-	c := start(t, h, nil, dead, a.url, b.url)
+	c := start(t, h, func(o *sync.Options) { o.MaxRetry = time.Minute }, dead, a.url, b.url) // no stream counts as a long one
 	p := a.next()
 	p.say(welcome(), bookmark(5))
 	h.expect(t, "snapshot 5 s dp-1 []")
@@ -275,7 +275,7 @@ func TestMuchToSay(t *testing.T) {
 
 func TestSilenceEndsTheStream(t *testing.T) {
 	s, h := newScript(t), newRecorder()
-	c := start(t, h, func(o *sync.Options) { o.Interval = 20 * time.Millisecond }, s.url)
+	c := start(t, h, func(o *sync.Options) { o.Interval = 300 * time.Millisecond }, s.url)
 	p := s.next()
 	p.say(welcome(), bookmark(5))
 	h.expect(t, "snapshot 5 s dp-1 []")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/openvnet/openvnet/testenv/bench/api"
 	"github.com/openvnet/openvnet/testenv/bench/arp"
 	"github.com/openvnet/openvnet/testenv/bench/bringup"
 )
@@ -30,7 +31,7 @@ nothing else meanwhile. docs/benchmarks.md says what is measured and how.`,
 		Example: `  vnlab bench arp
   vnlab bench bringup --sizes 100,1000`,
 	}
-	cmd.AddCommand(a.benchARPCommand(), a.benchBringupCommand())
+	cmd.AddCommand(a.benchARPCommand(), a.benchBringupCommand(), a.benchAPICommand())
 	return cmd
 }
 
@@ -121,5 +122,34 @@ bringup.json.`,
 	cmd.Flags().IntSliceVar(&o.Sizes, "sizes", []int{100, 1000}, "how many interfaces there are already; the first is what others are compared with")
 	cmd.Flags().DurationVar(&o.Pause, "pause", 0, "how long nothing is done before each, so that what the last one leaves to do is done")
 	cmd.Flags().IntVar(&o.Repeats, "repeats", 120, "how often one more is made in a case of a round")
+	return cmd
+}
+
+func (a *app) benchAPICommand() *cobra.Command {
+	var f benchFlags
+	o := api.Options{Table: a.out, Progress: a.errs}
+	cmd := &cobra.Command{
+		Use:   "api",
+		Short: "The manager with many interfaces: requests, cold start, fan-out",
+		Long: `Measure a manager with 10,000, and with 100,000, interfaces in its store: requests through
+the Web API, 10,000 interfaces in one call, a cold start, and how soon a thousand
+simulated agents have a change. Writes api.json.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.complete(cmd.Context()); err != nil {
+				return err
+			}
+			o.Rounds, o.Out, o.Bin, o.API = f.rounds, f.out, f.bin, f.api
+			return stopped(cmd.Context(), api.Run(cmd.Context(), o))
+		},
+	}
+	f.add(cmd, 1)
+	cmd.Flags().IntSliceVar(&o.Sizes, "sizes", []int{10_000, 100_000}, "how many interfaces there are; the first is what others are compared with")
+	cmd.Flags().IntVar(&o.Requests, "requests", 3000, "how many interfaces are created one by one in a case of a round, and as many read, and pages listed")
+	cmd.Flags().IntVar(&o.Clients, "clients", 8, "how many requests are under way at a time")
+	cmd.Flags().IntVar(&o.Starts, "starts", 5, "cold starts of a case of a round")
+	cmd.Flags().IntVar(&o.Agents, "agents", 1000, "agents that are told of a change")
+	cmd.Flags().IntVar(&o.Bystanders, "bystanders", 100, "agents that must not be told")
+	cmd.Flags().IntVar(&o.Changes, "changes", 100, "changes in a case of a round")
 	return cmd
 }

@@ -66,11 +66,17 @@ var readyLine = regexp.MustCompile(`msg=ready api="?([^ "]+)`)
 // start starts vnmgr with these flags beside --insecure and waits until it is ready.
 func start(t testing.TB, args ...string) *manager {
 	t.Helper()
+	return launch(t, append([]string{"--insecure"}, args...))
+}
+
+// launch starts vnmgr with these flags and waits until it is ready.
+func launch(t testing.TB, args []string) *manager {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	m := &manager{t: t, log: &logged{}, cancel: cancel, done: make(chan error, 1)}
 	cmd := newCommand()
 	cmd.SetErr(m.log)
-	cmd.SetArgs(append([]string{"--insecure"}, args...))
+	cmd.SetArgs(args)
 	go func() { m.done <- cmd.ExecuteContext(ctx) }()
 	t.Cleanup(m.stop)
 	wait.For(t, limit, "vnmgr to be ready", func() error {
@@ -148,8 +154,8 @@ type host struct {
 	seen    map[string]time.Time // when an object came last
 }
 
-// join starts an agent of the managers that lives until the test ends.
-func join(t testing.TB, n int, managers ...string) *host {
+// joinInsecure starts an agent of the managers that lives until the test ends.
+func joinInsecure(t testing.TB, n int, managers ...string) *host {
 	t.Helper()
 	h := &host{objects: map[string]model.Object{}, seen: map[string]time.Time{}}
 	hello := wire.Hello{
@@ -220,7 +226,7 @@ func TestFromRequestToAgent(t *testing.T) {
 	if _, status := m.call(http.MethodGet, "/healthz", nil); status != http.StatusOK {
 		t.Errorf("health: %d", status)
 	}
-	h1, h2 := join(t, 1, m.url), join(t, 2, m.url)
+	h1, h2 := joinInsecure(t, 1, m.url), joinInsecure(t, 2, m.url)
 	h1.has(t, model.DefaultTopology)
 	h2.has(t, model.DefaultTopology)
 	var datapath string
@@ -273,7 +279,7 @@ func TestFromRequestToAgent(t *testing.T) {
 func TestSeveralAddresses(t *testing.T) {
 	second := freePort(t)
 	m := start(t, "--data", t.TempDir(), "--api", "127.0.0.1:0", "--api", second)
-	h := join(t, 1, "http://"+second)
+	h := joinInsecure(t, 1, "http://"+second)
 	h.has(t, model.DefaultTopology)
 	m.must(http.MethodGet, "/api/1.0/datapaths", nil)
 }
@@ -303,16 +309,17 @@ func TestSettings(t *testing.T) {
 		file string
 		want string
 	}{
-		"no access control": {args: []string{"--data", dir}, want: "there is no access control yet"},
-		"unknown flag":      {args: []string{"--datta", dir}, want: "unknown flag"},
-		"argument":          {args: []string{"x"}, want: "unknown command"},
-		"level":             {args: []string{"--log-level", "loud"}, want: "log-level"},
-		"both stores":       {args: []string{"--insecure", "--data", dir, "--etcd", "http://127.0.0.1:1"}, want: "exclude each other"},
-		"unknown key":       {args: []string{"--config", file}, file: "insecure: true\ndatta: x\n", want: `line 2: "datta" is not a setting`},
-		"no file":           {args: []string{"--config", filepath.Join(dir, "none")}, want: "no such file"},
-		"address taken":     {args: []string{"--insecure", "--data", dir, "--api", taken.Addr().String()}, want: "address already in use"},
-		"no address":        {args: []string{"--insecure", "--data", dir, "--api", "nowhere"}, want: "listen at nowhere"},
-		"store is held":     {args: []string{"--config", file, "--insecure", "--api", "127.0.0.1:0"}, file: "data: " + held + "\n", want: "another process has the store open"},
+		"key without cert": {args: []string{"--data", dir, "--tls-key", file}, want: "belong together"},
+		"TLS and insecure": {args: []string{"--data", dir, "--insecure", "--tls-key", file, "--tls-cert", file}, want: "goes without TLS"},
+		"no such cert":     {args: []string{"--data", dir, "--api", "127.0.0.1:0", "--tls-key", "/nowhere", "--tls-cert", "/nowhere"}, want: "no such file"},
+		"unknown flag":     {args: []string{"--datta", dir}, want: "unknown flag"},
+		"argument":         {args: []string{"x"}, want: "unknown command"},
+		"level":            {args: []string{"--log-level", "loud"}, want: "log-level"},
+		"unknown key":      {args: []string{"--config", file}, file: "insecure: true\ndatta: x\n", want: `line 2: "datta" is not a setting`},
+		"no file":          {args: []string{"--config", filepath.Join(dir, "none")}, want: "no such file"},
+		"address taken":    {args: []string{"--insecure", "--data", dir, "--api", taken.Addr().String()}, want: "address already in use"},
+		"no address":       {args: []string{"--insecure", "--data", dir, "--api", "nowhere"}, want: "listen at nowhere"},
+		"store is held":    {args: []string{"--config", file, "--insecure", "--api", "127.0.0.1:0"}, file: "data: " + held + "\n", want: "another process has the store open"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if test.file != "" {
@@ -343,7 +350,7 @@ func BenchmarkOneMore(b *testing.B) {
 			var hosts []*host
 			var datapaths []string
 			for i := range 3 {
-				h := join(b, i+1, m.url)
+				h := joinInsecure(b, i+1, m.url)
 				h.has(b, model.DefaultTopology)
 				hosts = append(hosts, h)
 			}
@@ -394,4 +401,26 @@ func BenchmarkOneMore(b *testing.B) {
 			}
 		})
 	}
+}
+
+// Leases whose time is over go by themselves, also those of a manager that has ended meanwhile.
+func TestRetentionRuns(t *testing.T) {
+	data := t.TempDir()
+	m := start(t, "--data", data, "--api", "127.0.0.1:0")
+	m.must(http.MethodPost, "/api/1.0/networks", network("nw-a"))
+	m.must(http.MethodPost, "/api/1.0/interfaces", guest(1, ""))
+	var lease string
+	for _, item := range m.must(http.MethodGet, "/api/1.0/ip_leases", nil)["items"].([]any) {
+		lease = item.(map[string]any)["uuid"].(string)
+	}
+	m.must(http.MethodPost, "/api/1.0/ip_retention_containers", map[string]any{"uuid": "irc-a", "lease_time": 0, "grace_time": 1})
+	m.must(http.MethodPost, "/api/1.0/ip_retention_containers/irc-a/ip_retentions", map[string]any{"ip_lease_uuid": lease})
+	m.stop()
+	m = start(t, "--data", data, "--api", "127.0.0.1:0")
+	wait.For(t, limit, "the end of the lease", func() error {
+		if answer, status := m.call(http.MethodGet, "/api/1.0/ip_leases/"+lease, nil); status != http.StatusNotFound {
+			return fmt.Errorf("%d %v", status, answer)
+		}
+		return nil
+	})
 }

@@ -2,6 +2,7 @@ package compile_test
 
 import (
 	"cmp"
+	"errors"
 	"flag"
 	"net/netip"
 	"os"
@@ -110,6 +111,61 @@ func unleased() *world {
 	w.iface("if-a1", model.InterfaceVIF, "dp-1", "a1", "02:00:00:00:00:01", "")
 	w.iface("if-b1", model.InterfaceVIF, "dp-1", "b1", "02:00:00:00:01:01", "nw-a", "fd00:a::1")
 	return w
+}
+
+// What the data plane has no feature for is said, and protection that it cannot give keeps the interface closed.
+func TestUnrealisedIsSaid(t *testing.T) {
+	for name, change := range map[string]func(w *world) (uuid string){
+		"filter": func(w *world) string {
+			w.put(&model.Filter{Meta: model.Meta{UUID: "fil-1"}, InterfaceUUID: "if-a1"})
+			return "fil-1"
+		},
+		"route": func(w *world) string { w.put(&model.Route{Meta: model.Meta{UUID: "r-1"}}); return "r-1" },
+		"filtering": func(w *world) string {
+			w.edit("if-a1", func(i *model.Interface) { i.EnableFiltering = true })
+			return "if-a1"
+		},
+		"patch": func(w *world) string {
+			w.edit("if-a1", func(i *model.Interface) { i.Mode = model.InterfacePatch })
+			return "if-a1"
+		},
+		"in a group": func(w *world) string { w.put(&model.SecurityGroupInterface{InterfaceUUID: "if-a1"}); return "if-a1" },
+		"ingress too": func(w *world) string {
+			w.edit("if-a1", func(i *model.Interface) { i.IngressFilteringEnabled = true })
+			return "if-a1"
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := twoTenants()
+			uuid := change(w)
+			in := &compile.Input{X: span.New(w.g), Self: "dp-1", Bridge: compile.NewBridge()}
+			in.Bridge.SetPort(compile.Port{Name: "a1", OFPort: 11, Ifindex: 111})
+			said := false
+			for u := range in.Units() {
+				items, err := in.Unit(u)
+				if u.UUID != uuid {
+					continue
+				}
+				said = said || errors.Is(err, compile.ErrUnrealised)
+				for _, f := range items.Flows {
+					if f.Table == pipeline.Classify.ID || f.Table == pipeline.Output.ID {
+						t.Errorf("open: %s", f)
+					}
+				}
+			}
+			if !said {
+				t.Error("nothing is said")
+			}
+		})
+	}
+}
+
+// edit changes an interface.
+func (w *world) edit(uuid string, change func(*model.Interface)) {
+	o, _ := w.g.Get(uuid)
+	i := model.Clone(o.(*model.Interface))
+	change(i)
+	w.g.Put(i)
 }
 
 func TestGolden(t *testing.T) {

@@ -48,6 +48,8 @@ func (in *Input) Unit(u state.Unit) (state.Items, error) {
 		return in.networkOn(u.UUID, u.Peer)
 	case u.Kind == kindNetwork:
 		return in.network(u.UUID)
+	case u.Kind == kindUnrealised:
+		return in.unrealised(u.UUID)
 	default:
 		return in.iface(u.UUID)
 	}
@@ -78,6 +80,16 @@ func (in *Input) Units() iter.Seq[state.Unit] {
 		for _, o := range g.List(model.Interfaces) {
 			if !yield(state.Unit{Kind: kindInterface, UUID: o.Base().UUID}) {
 				return
+			}
+		}
+		for _, r := range model.All() {
+			if !unrealised(r) {
+				continue
+			}
+			for _, o := range g.List(r) {
+				if !yield(state.Unit{Kind: kindUnrealised, UUID: o.Base().UUID}) {
+					return
+				}
 			}
 		}
 	}
@@ -113,6 +125,9 @@ func (in *Input) Dirty(e *span.Effects, s *state.State) iter.Seq[state.Unit] {
 		if i, ok := c.Old.(*model.Interface); ok && i.Mode == model.InterfaceHost {
 			hosts[i.UUID] = true
 		}
+		if unrealised(model.Of(o)) {
+			add(kindUnrealised, o.Base().UUID, "")
+		}
 		appeared := c.New == nil || c.Old == nil
 		switch o := o.(type) {
 		case *model.Datapath:
@@ -129,6 +144,8 @@ func (in *Input) Dirty(e *span.Effects, s *state.State) iter.Seq[state.Unit] {
 			if appeared {
 				network(o.UUID)
 			}
+		case *model.SecurityGroupInterface:
+			add(kindInterface, o.InterfaceUUID, "")
 		case *model.NetworkService:
 			for _, s := range []model.Object{c.Old, c.New} {
 				if s != nil {

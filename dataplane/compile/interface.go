@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"fmt"
 	"net/netip"
 
 	"github.com/openvnet/openvnet/dataplane/pipeline"
@@ -25,6 +26,9 @@ func (in *Input) iface(uuid string) (state.Items, error) {
 	}
 	b := pipeline.NewBuilder(pipeline.Owner{Kind: pipeline.KindInterface, ID: i.ID})
 	items := state.Items{}
+	if i.Mode != model.InterfaceVIF && i.Mode != model.InterfaceSimulated {
+		return items, fmt.Errorf("%w: there is no feature for an interface of mode %s", ErrUnrealised, i.Mode)
+	}
 	stations := in.Stations(uuid)
 	for _, s := range stations {
 		answer(b, i, s, in.X.Location(uuid) == in.Self)
@@ -36,6 +40,10 @@ func (in *Input) iface(uuid string) (state.Items, error) {
 		}
 	}
 	if p, ok := in.PortOf(uuid); ok && i.Mode == model.InterfaceVIF {
+		if err := in.closed(i); err != nil {
+			items, _ = result(b, items)
+			return items, err
+		}
 		in.attach(b, &items, i, p, stations)
 	}
 	return result(b, items)
@@ -53,7 +61,7 @@ func (in *Input) Stations(uuid string) []Station {
 				continue
 			}
 			nw, ok := in.present(l.NetworkUUID)
-			if !ok {
+			if !ok || l.Addr().IsUnspecified() { // 0.0.0.0 says that it has none
 				continue
 			}
 			k := first

@@ -36,38 +36,40 @@ func (s *Switch) Run(ctx context.Context) error { return s.conn.Run(ctx) }
 // Packet is a packet that the pipeline has sent up for a service.
 type Packet struct {
 	Class   pipeline.PuntClass
-	Network uint32    // VNI
-	Ingress uint32    // id of the interface that sent it
-	Port    flow.Port // that it came in on
-	Data    []byte    // the frame, from the Ethernet header on
+	Network uint32 // VNI
+	Ingress uint32 // id of the interface that sent it
+	Data    []byte // the frame, from the Ethernet header on
+
+	port flow.Port // that it came in on
 }
 
 // Serve gives every packet that is sent up to answer, one after the other, until the session ends, and sends what it returns
 // (if anything) back out of the port that the packet came from.
 func (s *Switch) Serve(ctx context.Context, answer func(Packet) []byte) error {
-	for p := range s.conn.PacketIns() {
+	for in := range s.conn.PacketIns() {
 		get := func(r pipeline.Register) uint32 {
-			v, _ := p.Metadata.Get(r.Bits.Field)
+			v, _ := in.Metadata.Get(r.Bits.Field)
 			return uint32(v.Lo >> r.Bits.Ofs & (1<<r.Bits.Bits - 1))
 		}
-		reply := answer(Packet{Class: pipeline.PuntClass(get(pipeline.Class)), Network: get(pipeline.Network), Ingress: get(pipeline.Ingress), Port: p.InPort(), Data: p.Data})
+		p := Packet{Class: pipeline.PuntClass(get(pipeline.Class)), Network: get(pipeline.Network), Ingress: get(pipeline.Ingress), Data: in.Data, port: in.InPort()}
+		reply := answer(p)
 		if reply == nil {
 			continue
 		}
-		if err := s.Reply(ctx, p.InPort(), reply); err != nil {
+		if err := s.Reply(ctx, p, reply); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// Reply sends a frame out of the port that what it answers came in on.
-func (s *Switch) Reply(ctx context.Context, port flow.Port, frame []byte) error {
+// Reply sends a frame out of the port that p came in on.
+func (s *Switch) Reply(ctx context.Context, p Packet, frame []byte) error {
 	back, err := flow.NewActions(flow.Output{Port: flow.PortInPort})
 	if err != nil {
 		return err
 	}
-	return s.conn.PacketOut(ctx, &ofp.PacketOut{InPort: port, Actions: back, Data: frame})
+	return s.conn.PacketOut(ctx, &ofp.PacketOut{InPort: p.port, Actions: back, Data: frame})
 }
 
 // FlowStats is a flow that the switch has, with its counters.

@@ -13,6 +13,7 @@ import (
 // Classes of the Web API itself; those of the domain are model's.
 var (
 	methodNotAllowed = model.Class{Name: "MethodNotAllowed", Status: http.StatusMethodNotAllowed, Code: "405"}
+	requestTimeout   = model.Class{Name: "RequestTimeout", Status: http.StatusRequestTimeout, Code: "408"}
 	requestTooLarge  = model.Class{Name: "RequestTooLarge", Status: http.StatusRequestEntityTooLarge, Code: "413"}
 	// staleRevision is a Conflict (see If-Match in the package comment) with the status that RFC 9110, section 13.1.1 asks for.
 	staleRevision = model.Class{Name: model.Conflict.Name, Status: http.StatusPreconditionFailed, Code: model.Conflict.Code}
@@ -27,8 +28,9 @@ const ifMatch = "If-Match"
 func classes() []model.Class {
 	return []model.Class{
 		model.UnknownUUIDResource, model.InvalidUUID, model.DuplicateUUID, model.InvalidID, model.ArgumentError, model.MissingArgument,
-		model.RelationAlreadyExists, model.UnknownResource, model.Conflict, model.Exhausted, staleRevision,
-		methodNotAllowed, requestTooLarge, unavailable, internalError,
+		model.RelationAlreadyExists, model.UnknownResource, model.Conflict, model.Exhausted,
+		model.Forbidden, model.Unauthorized, model.TooManyRequests, staleRevision,
+		methodNotAllowed, requestTimeout, requestTooLarge, unavailable, internalError,
 	}
 }
 

@@ -8,7 +8,10 @@ import (
 )
 
 // What the tests, which are outside the package because apitest imports it, need of its inside.
-const MaxBody = maxBody
+const (
+	MaxBody   = maxBody
+	AccessTag = accessTag
+)
 
 var (
 	Filterable      = filterable
@@ -34,6 +37,3 @@ func Controls() []string { return append(append([]string{}, writeControls...), l
 func IsFixed(elem string) bool { return (&handler{}).fixed([]string{elem}) != nil }
 
 func IsExposed(r *model.Resource) bool { return exposed(r.Plural) != nil }
-
-// HasSource says whether lists of interfaces can be filtered by a flattened member.
-func HasSource(name string) bool { return flatSources[name].resource != nil }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/openvnet/openvnet/model"
+	"github.com/openvnet/openvnet/model/compact"
 )
 
 // openAPI describes the whole Web API (OpenAPI Specification 3.1.0).
@@ -22,8 +24,9 @@ func openAPI(version string, pageSize int) record {
 			continue
 		}
 		name := camel(r.Name)
-		schemas.add(name, responseSchema(r))
-		schemas.add(name+"List", listSchema(ref("schemas", name)))
+		schemas.add(name, responseSchema(r, true))
+		schemas.add(name+"Part", responseSchema(r, false))
+		schemas.add(name+"List", listSchema(ref("schemas", name+"Part")))
 		schemas.add(name+"Create", createSchema(r))
 		if len(mutable(r)) > 0 {
 			schemas.add(name+"Update", updateSchema(r))
@@ -32,8 +35,12 @@ func openAPI(version string, pageSize int) record {
 		tags = append(tags, record{{"name", r.Plural}, {"description", r.Doc}})
 		resourcePaths(&paths, r)
 	}
+	tags = append(tags, record{{"name", accessTag}, {"description", "Who may do what: tokens, hosts that have joined, the audit log, backups. For admins."}})
 	schemas.add("Documents", object(documents, nil, "Objects to be there: created where they are not, changed where they differ."))
+	schemas.add("VirtualNetwork", record{{"type", "object"}, {"description", "A whole virtual network in short form: its networks, guests, routers and rules. It expands to the documents of resources."},
+		{"properties", record{{compact.Key, record{{"type", "string"}, {"description", "Its name."}}}}}, {"required", []string{compact.Key}}})
 	fixedPaths(&paths)
+	accessPaths(&paths)
 	return record{
 		{"openapi", "3.1.0"},
 		{"info", record{{"title", "OpenVNet Web API"}, {"version", version},
@@ -42,7 +49,9 @@ func openAPI(version string, pageSize int) record {
 		{"servers", []any{record{{"url", "/api/1.0"}}, record{{"url", "/api"}}}},
 		{"tags", tags},
 		{"paths", paths},
-		{"components", record{{"schemas", schemas}, {"parameters", commonParameters(pageSize)}, {"responses", errorResponses()}, {"headers", commonHeaders()}}},
+		{"security", []any{record{{"token", []string{}}}, record{}}},
+		{"components", record{{"schemas", schemas}, {"parameters", commonParameters(pageSize)}, {"responses", errorResponses()}, {"headers", commonHeaders()},
+			{"securitySchemes", record{{"token", record{{"type", "http"}, {"scheme", "bearer"}, {"description", "A token; also in the header X-Auth-Token. None where access is not controlled."}}}}}}},
 	}
 }
 
@@ -60,6 +69,7 @@ func commonParameters(pageSize int) record {
 		p("limit", "query", "At most so many items.", record{{"type", "integer"}, {"minimum", 0}, {"maximum", maxPage}, {"default", pageSize}}),
 		p("offset", "query", "Leave out so many items before.", record{{"type", "integer"}, {"minimum", 0}, {"default", 0}}),
 		p("status", "query", "Whether each item has its status.", record{{"type", "boolean"}, {"default", false}}),
+		p("fields", "query", "Only these members, separated by commas.", record{{"type", "string"}, {"examples", []any{"uuid,display_name"}}}),
 		p("wait", "query", "applied: answer when every connected host that is concerned has realised the change.", record{{"type", "string"}, {"enum", anys([]string{"applied"})}}),
 		p("timeout", "query", "How long to wait at most: 500ms, 30s, 10 (seconds).", record{{"type", "string"}, {"default", "30s"}}),
 		p("dry_run", "query", "Do everything but the commit.", record{{"type", "boolean"}, {"default", false}}),
@@ -102,6 +112,7 @@ type operation struct {
 	body             record // schema, nil for none
 	bodyRequired     bool
 	answer           record // schema
+	media            string // of the answer; JSON when empty
 	etag, write      bool
 	errors           []int
 }
@@ -132,7 +143,7 @@ func (o operation) record() record {
 	if len(headers) > 0 {
 		ok.add("headers", headers)
 	}
-	ok.add("content", record{{"application/json", record{{"schema", o.answer}}}})
+	ok.add("content", record{{cmp.Or(o.media, "application/json"), record{{"schema", o.answer}}}})
 	responses := record{{"200", ok}}
 	if o.write {
 		accepted := append(record{{"description", "Stored, but with wait=applied not realised on every host in time, or a host reports a problem."}}, ok[1:]...)
@@ -154,13 +165,13 @@ func refParams(list ...string) []any {
 }
 
 func pathParam(name string, r *model.Resource) record {
-	return record{{"name", name}, {"in", "path"}, {"required", true}, {"description", "uuid of " + article(r.Title()) + "."}, {"schema", uuidSchema(r)}}
+	return record{{"name", name}, {"in", "path"}, {"required", true}, {"description", "uuid of " + r.Indefinite() + "."}, {"schema", uuidSchema(r)}}
 }
 
 var (
-	readErrors   = []int{400, 404, 500, 503}
-	createErrors = []int{400, 404, 409, 413, 500, 503}
-	changeErrors = []int{400, 404, 409, 412, 413, 500, 503}
+	readErrors   = []int{400, 401, 403, 404, 429, 500, 503}
+	createErrors = []int{400, 401, 403, 404, 408, 409, 413, 429, 500, 503}
+	changeErrors = []int{400, 401, 403, 404, 408, 409, 412, 413, 429, 500, 503}
 )
 
 func filterParams(r *model.Resource) []any {
@@ -171,7 +182,11 @@ func filterParams(r *model.Resource) []any {
 			s = uuidSchema(r)
 		}
 		s = slices.DeleteFunc(s, func(m member) bool { return m.name == "default" || m.name == "description" })
-		out = append(out, record{{"name", f.Name}, {"in", "query"}, {"description", "Only items with this value. " + f.Doc}, {"schema", s}})
+		doc := "Only items with this value. "
+		if f.Name == fieldLabels {
+			s, doc = record{{"type", "string"}, {"examples", []any{"app=shop"}}}, "Only items that carry these labels: a=b, or a with whatever value; several separated by commas. "
+		}
+		out = append(out, record{{"name", f.Name}, {"in", "query"}, {"description", doc + f.Doc}, {"schema", s}})
 	}
 	return out
 }
@@ -198,7 +213,10 @@ func resourcePaths(paths *record, r *model.Resource) {
 		return
 	}
 	other := model.ByPlural(r.Field(r.Key).Ref)
-	link := linkSchema(r, other)
+	link := schema
+	if !r.Rows {
+		link = linkSchema(r, other)
+	}
 	paths.add(base, collection(r, id, id+"Link", ofParent, link))
 	keyed := itemPath(r, id+"Link", append(ofParent, pathParam(r.Key, other)), link, other)
 	body := createSchema(r)
@@ -236,7 +254,7 @@ func without(schema record, taken ...string) record {
 func uuidList(r *model.Resource) record { return arrayOf(uuidSchema(r)) }
 
 func collection(r *model.Resource, plural, singular string, params []any, schema record) record {
-	list, create := listSchema(schema), ref("schemas", camel(r.Name)+"Create")
+	list, create := record(nil), ref("schemas", camel(r.Name)+"Create")
 	if len(params) > 0 {
 		create = without(createSchema(r), r.Parent)
 	} else {
@@ -246,9 +264,12 @@ func collection(r *model.Resource, plural, singular string, params []any, schema
 	if len(params) > 0 {
 		out.add("parameters", params)
 	}
+	if len(params) > 0 {
+		list = listSchema(partly(schema))
+	}
 	out.add("get", operation{id: "list" + plural, tag: r.Plural, summary: "List " + strings.ReplaceAll(r.Plural, "_", " ") + ".",
 		params: append(refParams(listControls...), filterParams(r)...), answer: list, errors: readErrors}.record())
-	out.add("post", operation{id: "create" + singular, tag: r.Plural, summary: "Create " + article(r.Title()) + ".", params: refParams(writeControls...),
+	out.add("post", operation{id: "create" + singular, tag: r.Plural, summary: "Create " + r.Indefinite() + ".", params: refParams(writeControls...),
 		body: create, bodyRequired: true, answer: schema, etag: true, write: true, errors: createErrors}.record())
 	return out
 }
@@ -256,22 +277,103 @@ func collection(r *model.Resource, plural, singular string, params []any, schema
 func itemPath(r *model.Resource, singular string, params []any, schema record, answered *model.Resource) record {
 	controls := refParams(append(slices.Clone(writeControls), "IfMatch")...)
 	out := record{{"parameters", params}}
-	out.add("get", operation{id: "show" + singular, tag: r.Plural, summary: "Show " + article(r.Title()) + ".", answer: schema, etag: true, errors: readErrors}.record())
+	out.add("get", operation{id: "show" + singular, tag: r.Plural, summary: "Show " + r.Indefinite() + ".", params: refParams("fields"), answer: partly(schema), etag: true,
+		errors: readErrors}.record())
+	changed, summary := schema, "Change "+r.Indefinite()+"."
+	if r.Field(fieldStatic) != nil && len(params) > 1 {
+		changed, summary = partly(schema), "Change the row between the two; with static=true it is made where it is absent, and without static an absent one is answered as {}."
+	}
 	if len(mutable(r)) > 0 {
 		for _, method := range []string{"put", "patch"} {
 			verb := map[string]string{"put": "update", "patch": "patch"}[method]
-			out.add(method, operation{id: verb + singular, tag: r.Plural, summary: "Change " + article(r.Title()) + ".", params: controls,
-				body: ref("schemas", camel(r.Name)+"Update"), bodyRequired: true, answer: schema, etag: true, write: true, errors: changeErrors}.record())
+			out.add(method, operation{id: verb + singular, tag: r.Plural, summary: summary, params: controls,
+				body: ref("schemas", camel(r.Name)+"Update"), bodyRequired: true, answer: changed, etag: true, write: true, errors: changeErrors}.record())
 		}
 	}
-	out.add("delete", operation{id: "delete" + singular, tag: r.Plural, summary: "Delete " + article(r.Title()) + ".", params: controls,
+	out.add("delete", operation{id: "delete" + singular, tag: r.Plural, summary: "Delete " + r.Indefinite() + ".", params: controls,
 		answer: uuidList(answered), write: true, errors: changeErrors}.record())
 	return out
 }
 
+// partly gives the schema of some members of what a schema describes.
+func partly(schema record) record {
+	if target, ok := schema.get("$ref"); ok {
+		return record{{"$ref", target.(string) + "Part"}}
+	}
+	all, _ := schema.get("allOf")
+	parts := slices.Clone(all.([]any))
+	parts[0] = partly(parts[0].(record))
+	parts[1] = slices.DeleteFunc(slices.Clone(parts[1].(record)), func(m member) bool { return m.name == "required" })
+	return record{{"allOf", parts}}
+}
+
+func query1(name, doc string, schema record) record {
+	return record{{"name", name}, {"in", "query"}, {"description", doc}, {"schema", schema}}
+}
+
 func fixedPaths(paths *record) {
+	text := record{{"type", "string"}}
+	documents := record{{"anyOf", []any{ref("schemas", "Documents"), ref("schemas", "VirtualNetwork")}}}
+	prune := query1("prune", "Labels such as app=shop: the documents' objects get them, and what carries all of them and is not among the documents is deleted.", text)
 	paths.add("/apply", record{{"post", operation{id: "apply", summary: "Create or change many objects in one transaction, all or none.",
-		params: refParams(writeControls...), body: ref("schemas", "Documents"), bodyRequired: true, answer: ref("schemas", "Applied"), write: true, errors: createErrors}.record()}})
-	paths.add("/openapi.json", record{{"get", operation{id: "openapi", summary: "This description.", answer: record{{"type", "object"}}, errors: []int{500}}.record()}})
-	paths.add("/version", record{{"get", operation{id: "version", summary: "Which manager this is.", answer: ref("schemas", "Version"), errors: []int{500}}.record()}})
+		params: append(refParams(writeControls...), prune), body: documents, bodyRequired: true, answer: ref("schemas", "Applied"), write: true, errors: createErrors}.record()}})
+	paths.add("/plan", record{{"post", operation{id: "plan", summary: "What apply would do, by object and field. Nothing is changed.",
+		params: []any{prune}, body: documents, bodyRequired: true, answer: ref("schemas", "Applied"), errors: createErrors}.record()}})
+	paths.add("/export", record{{"get", operation{id: "export", summary: "Objects as documents that apply takes back.",
+		params: []any{query1("resource", "Only these resources, by their plurals, separated by commas.", text), query1("labels", "Only what carries these labels.", text),
+			query1("tenant_uuid", "Only what is of this tenant; empty for what is shared.", text)},
+		answer: ref("schemas", "Documents"), errors: readErrors}.record()}})
+	paths.add("/watch", record{{"get", operation{id: "watch", summary: "Changes as they happen, as server-sent events: upsert and delete with the object, resync where some were missed; ids are revisions.",
+		params: []any{query1("resource", "Only these resources, by their plurals, separated by commas.", text), query1("uuid", "Only these objects, separated by commas.", text),
+			query1("since", "Begin after this revision; without it with what happens from now on.", record{{"type", "integer"}, {"minimum", 0}}),
+			record{{"name", "Last-Event-ID"}, {"in", "header"}, {"description", "As since, and before it."}, {"schema", record{{"type", "integer"}}}}},
+		media: "text/event-stream", answer: text, errors: readErrors}.record()}})
+	paths.add("/hosts", record{{"get", operation{id: "hosts", summary: "What the manager knows of the hosts and their agents.", answer: ref("schemas", "HostList"), errors: readErrors}.record()}})
+	paths.add("/browse", record{{"get", operation{id: "browse", summary: "Documentation for people.",
+		params: []any{query1("format", "As a page, or as data.", record{{"type", "string"}, {"enum", anys([]string{"html", "json", "yaml"})}, {"default", "html"}})},
+		media:  "text/html", answer: text, errors: []int{400, 401, 429, 500}}.record()}})
+	item := []any{pathParam("uuid", model.IPLeases)}
+	act := func(id, summary string, params []any, required []string, props record) record {
+		return record{{"parameters", params}, {"put", operation{id: id, tag: model.IPLeases.Plural, summary: summary, params: refParams(append(slices.Clone(writeControls), "IfMatch")...),
+			body: object(props, required, ""), answer: ref("schemas", camel(model.IPLeases.Name)), etag: true, write: true, errors: changeErrors}.record()}}
+	}
+	paths.add("/ip_leases/{uuid}/attach", act("attachIPLease", "Give an IP lease to an interface, or to one of its MAC leases.", item, nil,
+		record{{"interface_uuid", uuidSchema(model.Interfaces)}, {"mac_lease_uuid", uuidSchema(model.MACLeases)}}))
+	paths.add("/ip_leases/{uuid}/release", act("releaseIPLease", "Take an IP lease from its interface.", item, nil, record{}))
+	paths.add("/lease_policies/{uuid}/ip_leases", record{{"parameters", []any{pathParam("uuid", model.LeasePolicies)}}, {"post", operation{id: "allocateIPLease", tag: model.IPLeases.Plural,
+		summary: "Make an IP lease of an address that a lease policy has room for.", params: refParams(writeControls...),
+		body: object(record{{"ip_lease_uuid", uuidSchema(model.IPLeases)}, {"label", text}}, nil, ""), answer: ref("schemas", camel(model.IPLeases.Name)), etag: true, write: true, errors: createErrors}.record()}})
+	paths.add("/openapi.json", record{{"get", operation{id: "openapi", summary: "This description.", answer: record{{"type", "object"}}, errors: []int{401, 429, 500}}.record()}})
+	paths.add("/version", record{{"get", operation{id: "version", summary: "Which manager this is.", answer: ref("schemas", "Version"), errors: []int{401, 429, 500}}.record()}})
+}
+
+// accessTag is the tag of what package access answers.
+const accessTag = "access"
+
+// accessPaths describes what package access answers on the same base.
+func accessPaths(paths *record) {
+	typed := func(typ, doc string) record { return record{{"type", typ}, {"description", doc}} }
+	list := func(doc string) record { return arrayOf(typed("string", doc)) }
+	some := record{{"type", "object"}}
+	expires := typed("string", "After how long it is good for nothing any more: 12h, 30d, or never.")
+	get := func(id, summary string, params []any, answer record) record {
+		return operation{id: id, tag: accessTag, summary: summary, params: params, answer: answer, errors: readErrors}.record()
+	}
+	one := func(id, summary string) record {
+		return record{{"parameters", []any{record{{"name", "name"}, {"in", "path"}, {"required", true}, {"description", "uuid or name."}, {"schema", record{{"type", "string"}}}}}},
+			{"delete", operation{id: id, tag: accessTag, summary: summary, answer: list("uuid"), write: true, errors: changeErrors}.record()}}
+	}
+	paths.add("/tokens", record{{"get", get("listTokens", "List the tokens that the admin may revoke.", nil, listSchema(some))},
+		{"post", operation{id: "createToken", tag: accessTag, summary: "Make a token. The answer alone holds its secret (token).", answer: some, write: true, errors: createErrors, bodyRequired: true,
+			body: object(record{{"name", typed("string", "Of who has it.")}, {"role", record{{"type", "string"}, {"enum", anys([]string{model.RoleAdmin, model.RoleOperator, model.RoleViewer})}}},
+				{"tenants", list("The tenants that it is bound to; none for all.")}, {"expires", expires}}, []string{"name", "role"}, "")}.record()}})
+	paths.add("/tokens/{name}", one("revokeToken", "Revoke a token, at once."))
+	paths.add("/join_tokens", record{{"get", get("listJoinTokens", "List the tokens by which hosts may join and which have not been used.", nil, listSchema(some))},
+		{"post", operation{id: "createJoinToken", tag: accessTag, summary: "Make a token by which one host may join.", answer: some, write: true, errors: createErrors,
+			body: object(record{{"node_id", typed("string", "The host's agent; any when absent.")}, {"managers", list("Addresses of managers that the agent is to connect to.")}, {"expires", expires}}, nil, "")}.record()}})
+	paths.add("/join_tokens/{name}", one("revokeJoinToken", "Revoke a token by which a host may join."))
+	paths.add("/enrollments", record{{"get", get("listEnrollments", "List the hosts that have joined.", nil, listSchema(some))}})
+	paths.add("/enrollments/{name}", one("revokeEnrollment", "Cut a host off; it has to join again."))
+	paths.add("/audit", record{{"get", get("audit", "The last entries of the audit log, the newest first.", refParams("limit"), listSchema(some))}})
+	paths.add("/backup", record{{"get", operation{id: "backup", tag: accessTag, summary: "A backup of the store.", answer: record{{"type", "string"}}, media: "application/octet-stream", errors: readErrors}.record()}})
 }

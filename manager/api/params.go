@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,7 +38,7 @@ type control struct {
 // Names of the query parameters that are no fields. A resource's field may have none of them (a test asserts it).
 var (
 	writeControls = []string{"wait", "timeout", "dry_run"}
-	listControls  = []string{"limit", "offset", "status"}
+	listControls  = []string{"limit", "offset", "status", "fields"}
 )
 
 // query reads a query string strictly: well formed, UTF-8, and no name with two different values.
@@ -135,8 +136,8 @@ func takeInt(q map[string]string, name string, def, limit int) (int, error) {
 }
 
 // readParams gives the parameters of a request: those of the rest of its query string, and those of its body.
-func readParams(r *http.Request, q map[string]string) (app.Params, error) {
-	body, kind, err := readBody(r, maxBody)
+func (h *handler) readParams(c *call) (app.Params, error) {
+	body, kind, err := h.readBody(c, maxBody, h.BodyTime)
 	if err != nil {
 		return nil, err
 	}
@@ -144,13 +145,33 @@ func readParams(r *http.Request, q map[string]string) (app.Params, error) {
 	if err != nil {
 		return nil, err
 	}
-	for name, v := range q {
+	for name, v := range c.q {
 		if given, ok := p[name]; ok && fmt.Sprint(given) != v {
 			return nil, refusef(model.ArgumentError, clip(name), "is given twice with different values, in the query string and in the body")
 		}
 		p[name] = v
 	}
-	return p, nil
+	return p, canonical(c.resource, p)
+}
+
+// canonical gives parameters that came under older names their own, and leaves out those that OpenVNet took without any effect.
+func canonical(r *model.Resource, p app.Params) error {
+	if r == model.TranslationStaticAddresses {
+		delete(p, "ingress_network_uuid")
+		delete(p, "egress_network_uuid")
+	}
+	for _, f := range slices.Concat(r.Fields, r.Inputs) {
+		v, ok := p[f.Alias]
+		if f.Alias == "" || !ok {
+			continue
+		}
+		if other, ok := p[f.Name]; ok && fmt.Sprint(other) != fmt.Sprint(v) {
+			return refusef(model.ArgumentError, f.Name, "is given twice with different values, also as %s", f.Alias)
+		}
+		delete(p, f.Alias)
+		p[f.Name] = v
+	}
+	return nil
 }
 
 // bodyKind is the syntax of a body.
@@ -163,6 +184,14 @@ const (
 	yamlBody
 )
 
+// readBody reads the call's body, which has to be there in time: a client that sends it byte by byte holds nobody up.
+func (h *handler) readBody(c *call, limit int64, within time.Duration) ([]byte, bodyKind, error) {
+	rc := http.NewResponseController(c.w)
+	_ = rc.SetReadDeadline(time.Now().Add(within)) // a recorder of a test has none
+	defer func() { _ = rc.SetReadDeadline(time.Time{}) }()
+	return readBody(c.r, limit)
+}
+
 // readBody reads a body up to the limit and says what it is to be read as.
 func readBody(r *http.Request, limit int64) ([]byte, bodyKind, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, limit))
@@ -170,6 +199,8 @@ func readBody(r *http.Request, limit int64) ([]byte, bodyKind, error) {
 	switch {
 	case errors.As(err, &tooLarge):
 		return nil, noBody, refusef(requestTooLarge, "", "the body is larger than %d bytes", limit)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, noBody, refusef(requestTimeout, "", "the body did not arrive in time")
 	case err != nil && r.Context().Err() != nil:
 		return nil, noBody, r.Context().Err()
 	case err != nil:
@@ -231,7 +262,7 @@ func parseParams(kind bodyKind, body []byte) (app.Params, error) {
 		return nil, refusef(model.ArgumentError, "", "Invalid request body: it holds %d documents; apply takes several, this takes one", len(docs))
 	}
 	v := docs[0]
-	if v.Kind == document.Map && len(v.Members) == 1 && v.Members[0].Kind == document.Map {
+	if v.Kind == document.Map && len(v.Members) == 1 && v.Members[0].Kind == document.Map && v.Members[0].Name != fieldLabels {
 		v = v.Members[0].Value
 	}
 	if v.Kind != document.Map {
@@ -243,6 +274,14 @@ func parseParams(kind bodyKind, body []byte) (app.Params, error) {
 func flatParams(v *document.Value) (app.Params, error) {
 	p := make(app.Params, len(v.Members))
 	for _, m := range v.Members {
+		if m.Name == fieldLabels && m.Kind == document.Map {
+			text, err := labelsText(&m.Value)
+			if err != nil {
+				return nil, err
+			}
+			p[m.Name] = text
+			continue
+		}
 		if m.Kind != document.Scalar {
 			return nil, refusef(model.ArgumentError, clip(m.Name), "must be a single value, not a %s", m.Kind)
 		}

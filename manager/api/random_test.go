@@ -1,12 +1,14 @@
 package api_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/openvnet/openvnet/manager/api"
@@ -16,27 +18,43 @@ import (
 
 // No request, however broken, is answered with 5xx.
 func TestRandomRequests(t *testing.T) {
-	n := 20_000
-	if testing.Short() {
-		n = 2_000
+	n := 100_000
+	if testing.Short() || raceEnabled {
+		n = 5_000
 	}
+	const workers = 16 // each draws a sequence of its own from the seed
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	s := newServer(t)
 	s.world()
-	d := dice{rand.New(rand.NewPCG(seed, 0))}
+	var mu sync.Mutex
 	codes := map[int]int{}
-	for range n {
-		r := d.request()
-		describe := fmt.Sprintf("%s %s %v", r.Method, r.URL, r.Header)
-		w := httptest.NewRecorder()
-		s.Handler.ServeHTTP(w, r)
-		codes[w.Code]++
-		if w.Code >= 500 {
-			t.Fatalf("%s: %d %s\n%s", describe, w.Code, w.Body, s.TakeLog())
-		}
-		s.TakeLog()
+	var all sync.WaitGroup
+	for worker := range workers {
+		all.Go(func() {
+			d := dice{rand.New(rand.NewPCG(seed, uint64(worker)))}
+			for range n / workers {
+				r := d.request()
+				describe := fmt.Sprintf("%s %s %v", r.Method, r.URL, r.Header)
+				w := httptest.NewRecorder()
+				s.Handler.ServeHTTP(w, r)
+				mu.Lock()
+				codes[w.Code]++
+				failed := t.Failed()
+				mu.Unlock()
+				if w.Code >= 500 {
+					t.Errorf("worker %d: %s: %d %s\n%s", worker, describe, w.Code, w.Body, s.TakeLog())
+				}
+				if failed || w.Code >= 500 {
+					return
+				}
+				if d.chance(1) {
+					s.TakeLog()
+				}
+			}
+		})
 	}
+	all.Wait()
 	t.Logf("answers: %v", codes)
 	for _, code := range []int{200, 400, 404, 405} {
 		if codes[code] < n/200 {
@@ -63,7 +81,7 @@ func (d dice) uuid(r *model.Resource) string {
 	case 2:
 		return r.Prefix + "-" + d.junk()
 	}
-	return r.Prefix + "-" + pick(d, "a", "b", "c", "w", "host", "sim", "vif", "default")
+	return r.Prefix + "-" + pick(d, "a", "b", "c", "w", "w0", "w1", "host", "sim", "vif", "gw", "edge", "over", "under", "default")
 }
 
 func (d dice) junk() string {
@@ -82,7 +100,7 @@ func (d dice) junk() string {
 }
 
 func (d dice) value(f *model.Field) any {
-	if d.chance(15) {
+	if d.chance(4) {
 		return pick[any](d, d.junk(), nil, 1, -1, 1.5, 1e300, true, []int{1}, map[string]int{"a": 1})
 	}
 	switch {
@@ -102,8 +120,18 @@ func (d dice) value(f *model.Field) any {
 		return fmt.Sprintf("02:00:00:00:00:%02x", d.IntN(8))
 	case model.IPAddress:
 		return pick(d, "10.9.0.0", "10.9.0.1", "10.9.0.2", "10.9.255.255", "10.9.0.300", "fd00::1", "fd00::")
+	case model.IPPrefix:
+		return pick(d, "10.9.0.0/24", "10.0.0.0/8", "0.0.0.0/0", "fd00::/64", "10.9.0.1", "10.9.0.1/24")
 	case model.DatapathID:
 		return fmt.Sprintf("0x%x", d.IntN(8))
+	}
+	switch f.Name {
+	case "labels":
+		return pick[any](d, "a=b", "a=b,c=d", "=", map[string]any{"a": "b"}, map[string]any{"a": nil, "b": 1})
+	case "rules":
+		return pick(d, "tcp:22:0.0.0.0/0", "icmp:-1:sg-w", "tcp:80:sg-a\nudp:53:10.0.0.0/8", "tcp:0:::/0", d.junk())
+	case "public_dns":
+		return pick(d, "10.9.0.53", "10.9.0.53,fd00::53", d.junk())
 	}
 	return pick(d, "a", "b", d.junk())
 }
@@ -111,7 +139,7 @@ func (d dice) value(f *model.Field) any {
 func (d dice) params(r *model.Resource) app.Params {
 	p := app.Params{}
 	for _, f := range append(api.Settable(r), r.Fields...) {
-		if f.Required && d.chance(90) || d.chance(25) {
+		if f.Required && d.chance(97) || !f.ReadOnly && d.chance(12) || d.chance(1) {
 			p[f.Name] = d.value(f)
 		}
 	}
@@ -131,11 +159,14 @@ func (d dice) path() (string, *model.Resource) {
 	case 0:
 		return base + url.PathEscape(d.junk()) + "/" + url.PathEscape(d.junk()), r
 	case 1, 2:
-		return base + pick(d, "apply", "version", "openapi.json", "openapi"), r
+		return base + pick(d, "apply", "apply", "plan", "plan", "export", "export.yml", "watch", "hosts", "browse", "version", "openapi.json", "openapi"), r
 	}
 	path := base + r.Plural
 	if d.chance(60) {
 		path += "/" + url.PathEscape(d.uuid(r))
+		if d.chance(5) {
+			return path + pick(d, "/attach", "/release", "/ip_leases"), r
+		}
 		for _, sub := range model.All() {
 			if sub.Parent != "" && sub.Field(sub.Parent).Ref == r.Plural && d.chance(60) {
 				r = sub
@@ -154,11 +185,19 @@ func (d dice) path() (string, *model.Resource) {
 
 func (d dice) request() *http.Request {
 	path, r := d.path()
-	method := pick(d, "GET", "GET", "POST", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "BREW")
+	method := pick(d, "GET", "GET", "POST", "POST", "POST", "PUT", "PATCH", "DELETE")
+	if strings.Count(path, "/") > 3 && method == "POST" && d.chance(70) {
+		method = "PUT"
+	} else if strings.Count(path, "/") == 3 && method != "GET" && d.chance(80) {
+		method = "POST"
+	}
+	if d.chance(4) {
+		method = pick(d, "HEAD", "OPTIONS", "TRACE", "BREW")
+	}
 	q := url.Values{}
-	for _, name := range []string{"limit", "offset", "status", "wait", "timeout", "dry_run", "mode", "uuid"} {
-		if d.chance(6) {
-			q.Add(name, pick(d, "1", "applied", "2", "true", "1s", d.junk()))
+	for _, name := range []string{"limit", "offset", "status", "wait", "timeout", "dry_run", "mode", "uuid", "fields", "labels", "prune", "since", "resource", "format", "tenant_uuid"} {
+		if d.chance(1) {
+			q.Add(name, pick(d, "1", "applied", "2", "true", "1s", "uuid,status", "a=b", "networks", "json", d.junk()))
 		}
 	}
 	body, kind := "", ""
@@ -174,6 +213,11 @@ func (d dice) request() *http.Request {
 		u.Path, u.RawPath = p, path
 	}
 	req := httptest.NewRequest(http.MethodGet, "/", strings.NewReader(body))
+	if strings.Contains(path, "watch") {
+		ctx, cancel := context.WithCancel(req.Context())
+		cancel()
+		req = req.WithContext(ctx)
+	}
 	req.Method, req.URL = method, u
 	if kind != "" {
 		req.Header.Set("Content-Type", kind)
@@ -187,7 +231,7 @@ func (d dice) request() *http.Request {
 func (d dice) body(r *model.Resource, path string, q url.Values) (body, kind string) {
 	p := d.params(r)
 	var tree any = p
-	if strings.Contains(path, "apply") {
+	if strings.Contains(path, "apply") || strings.Contains(path, "plan") {
 		docs := map[string]any{}
 		for range d.IntN(4) {
 			r := d.resource()

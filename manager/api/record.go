@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -57,8 +58,7 @@ func appendJSON(b []byte, v any) ([]byte, error) {
 	case nil:
 		return append(b, "null"...), nil
 	case string:
-		s, err := json.Marshal(v)
-		return append(b, s...), err
+		return appendString(b, v)
 	case bool:
 		return strconv.AppendBool(b, v), nil
 	case int:
@@ -73,7 +73,7 @@ func appendJSON(b []byte, v any) ([]byte, error) {
 			if i > 0 {
 				b = append(b, ',')
 			}
-			if b, err = appendJSON(b, m.name); err != nil {
+			if b, err = appendString(b, m.name); err != nil {
 				return b, err
 			}
 			b = append(b, ':')
@@ -97,6 +97,19 @@ func appendJSON(b []byte, v any) ([]byte, error) {
 		return appendJSON(b, anys(v))
 	}
 	return b, fmt.Errorf("a response cannot hold a %T", v)
+}
+
+// appendString appends a text as JSON. Nearly all texts are plain.
+func appendString(b []byte, s string) ([]byte, error) {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			quoted, err := json.Marshal(s)
+			return append(b, quoted...), err
+		}
+	}
+	b = append(b, '"')
+	b = append(b, s...)
+	return append(b, '"'), nil
 }
 
 func yamlNode(v any) (*yaml.Node, error) {
@@ -129,13 +142,36 @@ func yamlNode(v any) (*yaml.Node, error) {
 	case number:
 		n.Kind, n.Tag, n.Value = yaml.ScalarNode, "!!int", string(v)
 		return n, nil
-	case nil, string, bool, int, int64:
+	case nil:
+		n.Kind, n.Tag, n.Value = yaml.ScalarNode, "!!null", "null"
+		return n, nil
+	case bool:
+		n.Kind, n.Tag, n.Value = yaml.ScalarNode, "!!bool", strconv.FormatBool(v)
+		return n, nil
+	case int:
+		return yamlNode(int64(v))
+	case int64:
+		return yamlNode(number(strconv.FormatInt(v, 10)))
+	case string:
+		if isPlain(v) {
+			n.Kind, n.Tag, n.Value = yaml.ScalarNode, "!!str", v
+			return n, nil
+		}
 		if err := n.Encode(v); err != nil {
 			return nil, fmt.Errorf("encode YAML: %w", err)
 		}
 		return n, nil
 	}
 	return nil, fmt.Errorf("a response cannot hold a %T", v)
+}
+
+// isPlain reports whether a text is a uuid or an IPv4 address, which stand without quotes and need not be asked about: most texts are.
+func isPlain(s string) bool {
+	prefix, suffix, ok := strings.Cut(s, "-")
+	if ok && prefix != "" && strings.Trim(prefix, "abcdefghijklmnopqrstuvwxyz") == "" {
+		return suffix != "" && strings.Trim(suffix, "abcdefghijklmnopqrstuvwxyz0123456789") == ""
+	}
+	return strings.Count(s, ".") == 3 && strings.Trim(s, "0123456789.") == ""
 }
 
 func anys[T any](list []T) []any {

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"cmp"
 	"slices"
 	"strconv"
 
@@ -31,45 +30,89 @@ func orNull(text string) any {
 	return text
 }
 
+// selection is which members a record is to have; nil for all.
+type selection map[string]bool
+
+func (s selection) has(name string) bool { return s == nil || s[name] }
+
+// The members of a response that are no fields.
+const (
+	memberMACLeases = "mac_leases" // of an interface
+	memberRevision  = "revision"
+	memberStatus    = "status"
+)
+
+// members gives the names of what objectRecord gives, and the status.
+func members(r *model.Resource) []string {
+	list := names(r.Fields)
+	if r == model.Interfaces {
+		for _, f := range flatMembers() {
+			list = append(list, f.Name)
+		}
+		list = append(list, memberMACLeases)
+	}
+	return append(list, memberRevision, memberStatus)
+}
+
 // objectRecord gives an object: its uuid and id, its own fields as declared, what the resource adds (view), and when and at
 // which revision it was written.
-func objectRecord(g *graph.Graph, o model.Object) record {
+func objectRecord(g *graph.Graph, o model.Object, sel selection) record {
 	r := model.Of(o)
 	rec := make(record, 0, len(r.Fields)+8)
 	var last record
 	for _, f := range r.Fields {
-		if f.Type == model.Time && f.ReadOnly {
+		switch {
+		case !sel.has(f.Name):
+		case f.Type == model.Time && f.ReadOnly:
 			last.add(f.Name, fieldValue(f, o))
-			continue
+		default:
+			rec.add(f.Name, fieldValue(f, o))
 		}
-		rec.add(f.Name, fieldValue(f, o))
 	}
 	if i, ok := o.(*model.Interface); ok {
-		rec = append(rec, flatInterface(g, i)...)
-		rec.add("mac_leases", nestedLeases(g, i))
+		rec = append(rec, flatInterface(g, i, sel)...)
+		if sel.has(memberMACLeases) {
+			rec.add(memberMACLeases, nestedLeases(g, i))
+		}
 	}
 	rec = append(rec, last...)
-	rec.add("revision", o.Base().Revision)
+	if sel.has(memberRevision) {
+		rec.add(memberRevision, o.Base().Revision)
+	}
 	return rec
 }
 
-// linkRecord gives a row of a sub-resource that has a key, as its path does (/datapaths/dp-x/networks/nw-y): the object at
-// the other end, as OpenVNet does, with the row's own fields beside it and the row's uuid as, for instance,
-// datapath_network_uuid.
-func linkRecord(g *graph.Graph, row model.Object) record {
+// linkRecord gives a row of a sub-resource as the path below its parent does where that shows what is at the other end
+// (/datapaths/dp-x/networks/nw-y): that object, as OpenVNet does, with the row's own fields beside it and the row's uuid as,
+// for instance, datapath_network_uuid.
+func linkRecord(g *graph.Graph, row model.Object, key *model.Field, sel selection) record {
 	r := model.Of(row)
-	other, ok := g.Get(r.Field(r.Key).Text(row))
+	other, ok := g.Get(key.Text(row))
 	if !ok {
-		return objectRecord(g, row)
+		return objectRecord(g, row, sel)
 	}
-	rec := objectRecord(g, other)
-	rec.add(r.Name+"_uuid", row.Base().UUID)
+	rec := objectRecord(g, other, sel)
+	if name := r.Name + "_uuid"; sel.has(name) {
+		rec.add(name, row.Base().UUID)
+	}
+	of := model.Of(other)
 	for _, f := range r.Fields {
-		if _, taken := rec.get(f.Name); !taken {
+		if of.Field(f.Name) == nil && sel.has(f.Name) && !(of == model.Interfaces && flatSources[f.Name].resource != nil) {
 			rec.add(f.Name, fieldValue(f, row))
 		}
 	}
 	return rec
+}
+
+// linkMembers gives the names of what linkRecord gives, and the status.
+func linkMembers(r, other *model.Resource) []string {
+	list := append(members(other), r.Name+"_uuid")
+	for _, f := range r.Fields {
+		if !slices.Contains(list, f.Name) {
+			list = append(list, f.Name)
+		}
+	}
+	return list
 }
 
 // These are the references by which an interface's port and leases are found.
@@ -82,35 +125,33 @@ const (
 )
 
 // flatInterface gives what an interface's creation took beyond its fields, read back from its port and its first leases.
-func flatInterface(g *graph.Graph, i *model.Interface) record {
-	var mac, ip4, ip6, network, owner, port string
-	if ls := graph.Children[*model.MACLease](g, i.UUID, refMACInterface); len(ls) > 0 {
-		mac = ls[0].MACAddress.String()
-	}
-	for _, l := range graph.Children[*model.IPLease](g, i.UUID, refIPLeaseInterface) {
-		if network == "" {
-			network = l.NetworkUUID
+func flatInterface(g *graph.Graph, i *model.Interface, sel selection) record {
+	var rec record
+	children := map[*model.Resource][]model.Object{}
+	for _, f := range flatMembers() {
+		if !sel.has(f.Name) {
+			continue
 		}
-		switch a := l.Addr(); {
-		case !a.IsValid():
-		case a.Is4() && ip4 == "":
-			ip4 = a.String()
-		case a.Is6() && ip6 == "":
-			ip6 = a.String()
+		source := flatSources[f.Name]
+		rows, ok := children[source.resource]
+		if !ok {
+			rows = graph.Children[model.Object](g, i.UUID, source.resource.Plural+".interface_uuid")
+			children[source.resource] = rows
 		}
-	}
-	for _, p := range graph.Children[*model.InterfacePort](g, i.UUID, refPortInterface) {
-		if owner == "" {
-			owner = p.DatapathUUID
+		field, text := source.resource.Field(source.field), ""
+		for _, row := range rows {
+			if text = field.Text(row); text != "" {
+				break
+			}
 		}
-		if port == "" {
-			port = p.PortName
-		}
+		rec.add(f.Name, orNull(text))
 	}
-	return record{
-		{"mac_address", orNull(mac)}, {"ipv4_address", orNull(ip4)}, {"ipv6_address", orNull(ip6)}, {"network_uuid", orNull(network)},
-		{"owner_datapath_uuid", orNull(owner)}, {"port_name", orNull(port)},
-	}
+	return rec
+}
+
+// flatMembers gives the parameters of an interface's creation that its responses show again.
+func flatMembers() []*model.Field {
+	return slices.DeleteFunc(slices.Clone(model.Interfaces.Inputs), func(f *model.Field) bool { return flatSources[f.Name].resource == nil })
 }
 
 // flatSources are the fields of an interface's port and leases that its flattened members are read from.
@@ -118,7 +159,7 @@ var flatSources = map[string]struct {
 	resource *model.Resource
 	field    string
 }{
-	"mac_address": {model.MACLeases, "mac_address"}, "network_uuid": {model.IPLeases, "network_uuid"},
+	"mac_address": {model.MACLeases, "mac_address"}, "segment_uuid": {model.MACLeases, "segment_uuid"}, "network_uuid": {model.IPLeases, "network_uuid"},
 	"ipv4_address": {model.IPLeases, "ipv4_address"}, "ipv6_address": {model.IPLeases, "ipv6_address"},
 	"owner_datapath_uuid": {model.InterfacePorts, "datapath_uuid"}, "port_name": {model.InterfacePorts, "port_name"},
 }
@@ -127,34 +168,35 @@ var flatSources = map[string]struct {
 func interfacesBy(g *graph.Graph, f filter) []model.Object {
 	source := flatSources[f.field.Name]
 	field := source.resource.Field(source.field)
-	rows := g.List(source.resource)
+	rows := slices.Values(g.List(source.resource))
 	if field.Ref != "" {
-		rows = graph.Children[model.Object](g, f.text, source.resource.Plural+"."+field.Name)
+		rows = g.Referrers(f.text, source.resource.Plural+"."+field.Name)
 	}
 	owner := source.resource.Field("interface_uuid")
 	seen := map[string]bool{}
-	var out []model.Object
-	for _, row := range rows {
-		if field.Text(row) != f.text {
-			continue
+	return byID(func(yield func(model.Object) bool) {
+		for row := range rows {
+			if field.Text(row) != f.text {
+				continue
+			}
+			uuid := owner.Text(row)
+			if i, ok := g.Get(uuid); ok && !seen[uuid] {
+				seen[uuid] = true
+				if !yield(i) {
+					return
+				}
+			}
 		}
-		uuid := owner.Text(row)
-		if i, ok := g.Get(uuid); ok && !seen[uuid] {
-			seen[uuid] = true
-			out = append(out, i)
-		}
-	}
-	slices.SortFunc(out, func(a, b model.Object) int { return cmp.Compare(a.Base().ID, b.Base().ID) })
-	return out
+	})
 }
 
 func nestedLeases(g *graph.Graph, i *model.Interface) []any {
 	leases := []any{}
 	for _, m := range graph.Children[*model.MACLease](g, i.UUID, refMACInterface) {
-		rec := objectRecord(g, m)
+		rec := objectRecord(g, m, nil)
 		ips := []any{}
 		for _, l := range graph.Children[*model.IPLease](g, m.UUID, refIPLeaseMAC) {
-			ips = append(ips, objectRecord(g, l))
+			ips = append(ips, objectRecord(g, l, nil))
 		}
 		rec.add("ip_leases", ips)
 		leases = append(leases, rec)
@@ -165,6 +207,9 @@ func nestedLeases(g *graph.Graph, i *model.Interface) []any {
 // holds reports whether an object passes a filter: its field has the value, or one of the rows that a flattened member is read from
 // has it. An empty value is held where there is no other.
 func holds(g *graph.Graph, o model.Object, f filter) bool {
+	if f.labels != nil {
+		return carries(f.field.Text(o), f.labels)
+	}
 	if model.Of(o).Field(f.field.Name) == f.field {
 		return f.field.Text(o) == f.text
 	}
@@ -182,11 +227,10 @@ func holds(g *graph.Graph, o model.Object, f filter) bool {
 
 // filterable gives the fields by which a resource's lists can be filtered.
 func filterable(r *model.Resource) []*model.Field {
-	fields := slices.DeleteFunc(slices.Clone(r.Fields), func(f *model.Field) bool { return f.Type == model.Time })
 	if r == model.Interfaces {
-		fields = append(fields, r.Inputs...)
+		return slices.Concat(r.Fields, flatMembers())
 	}
-	return fields
+	return r.Fields
 }
 
 func etag(o model.Object) string { return strconv.Quote(strconv.FormatInt(o.Base().Revision, 10)) }

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"cmp"
+	"iter"
 	"maps"
 	"net/http"
 	"net/url"
@@ -14,14 +16,21 @@ import (
 
 // call is a request on its way: what its path addresses, and its query string as far as nobody has taken it.
 type call struct {
+	w       http.ResponseWriter
 	r       *http.Request
 	q       map[string]string
+	asYAML  bool
 	methods methods
+
+	harmless bool // it changes nothing, whatever its method
 
 	resource *model.Resource // of the objects addressed
 	uuid     string          // the object, "" for the collection
 	parent   string          // uuid of the object that a sub-resource's rows are reached through, "" otherwise
 	key      string          // uuid at the other end, of a row that its path addresses so; uuid is "" then
+
+	// Of a sub-resource: the fields that parent and key are values of; keyField is nil where rows go by their own uuids.
+	parentField, keyField *model.Field
 }
 
 // methods are what can be done on a path.
@@ -41,6 +50,9 @@ func (h *handler) route(r *http.Request) (c *call, asYAML bool, err error) {
 	if path == "/healthz" {
 		c.methods = methods{http.MethodGet: h.healthz}
 		return c, false, nil
+	}
+	if path == "/browse" {
+		path = "/api/1.0/browse"
 	}
 	rest, ok := strings.CutPrefix(path, "/api/1.0/")
 	if !ok {
@@ -65,6 +77,7 @@ func (h *handler) route(r *http.Request) (c *call, asYAML bool, err error) {
 		return nil, asYAML, err
 	}
 	if c.methods = h.fixed(elems); c.methods != nil {
+		c.harmless = elems[0] == "plan"
 		return c, asYAML, nil
 	}
 	return c, asYAML, h.address(c, elems)
@@ -78,8 +91,18 @@ func (h *handler) fixed(elems []string) methods {
 	switch elems[0] {
 	case "apply":
 		return methods{http.MethodPost: h.apply}
+	case "plan":
+		return methods{http.MethodPost: h.plan}
+	case "export":
+		return methods{http.MethodGet: h.export}
+	case "watch":
+		return methods{http.MethodGet: h.watch}
+	case "hosts":
+		return methods{http.MethodGet: h.hosts}
 	case "openapi":
 		return methods{http.MethodGet: h.describe}
+	case "browse":
+		return methods{http.MethodGet: h.browse}
 	case "version":
 		return methods{http.MethodGet: h.version}
 	}
@@ -102,29 +125,39 @@ func (h *handler) address(c *call, elems []string) error {
 		c.methods = h.item()
 		return checkUUID(r, "uuid", c.uuid)
 	}
-	sub := subResource(r, elems[2])
-	if sub == nil || len(elems) > 4 {
+	if len(elems) > 4 {
 		return errNoPath
 	}
-	c.resource, c.parent = sub, elems[1]
-	if err := checkUUID(r, sub.Parent, c.parent); err != nil {
+	sub := subResource(r, elems[2])
+	if sub == nil {
+		if c.methods = h.action(r, elems[2]); c.methods == nil || len(elems) > 3 {
+			return errNoPath
+		}
+		c.uuid = elems[1]
+		return checkUUID(r, "uuid", c.uuid)
+	}
+	c.resource, c.parent, c.parentField, c.keyField = sub, elems[1], sub.Field(sub.Parent), sub.Field(sub.Key)
+	if c.parentField.Ref != r.Plural { // seen from its other end
+		c.parentField, c.keyField = c.keyField, c.parentField
+	}
+	if err := checkUUID(r, c.parentField.Name, c.parent); err != nil {
 		return err
 	}
 	if len(elems) == 3 {
 		c.methods = methods{http.MethodGet: h.list, http.MethodPost: h.create}
-		if sub.Key == "" {
+		if c.keyField == nil {
 			c.methods[http.MethodDelete] = h.deleteMatching
 		}
 		return nil
 	}
 	c.methods = h.item()
-	if sub.Key == "" {
+	if c.keyField == nil {
 		c.uuid = elems[3]
 		return checkUUID(sub, "uuid", c.uuid)
 	}
 	c.key = elems[3]
 	c.methods[http.MethodPost] = h.create
-	return checkUUID(model.ByPlural(sub.Field(sub.Key).Ref), sub.Key, c.key)
+	return checkUUID(model.ByPlural(c.keyField.Ref), c.keyField.Name, c.key)
 }
 
 func (h *handler) item() methods {
@@ -146,6 +179,11 @@ func subResource(r *model.Resource, path string) *model.Resource {
 			return s
 		}
 	}
+	for _, s := range model.All() { // OpenVNet 0.9 has /interfaces/if-x/security_groups/sg-y too
+		if s.Key != "" && !s.Hidden && s.Field(s.Key).Ref == r.Plural && s.Field(s.Parent).Ref == path && path == "security_groups" {
+			return s
+		}
+	}
 	return nil
 }
 
@@ -156,7 +194,7 @@ func checkUUID(r *model.Resource, field, uuid string) error {
 	return nil
 }
 
-// find gives the object that the path of an item addresses.
+// find gives the object that the path of an item addresses, if the client may see it.
 func (c *call) find(x *span.Index) (model.Object, error) {
 	g := x.Graph()
 	if c.parent != "" {
@@ -165,28 +203,54 @@ func (c *call) find(x *span.Index) (model.Object, error) {
 		}
 	}
 	if c.key != "" {
-		for _, o := range c.rows(g) {
-			if c.resource.Field(c.resource.Key).Text(o) == c.key {
-				return o, nil
-			}
+		if o := c.link(g); o != nil && c.sees(o) {
+			return o, nil
 		}
-		return nil, refusef(model.UnknownResource, c.resource.Key, "%s and %s are not linked", c.parent, c.key)
+		return nil, refusef(model.UnknownResource, c.keyField.Name, "%s and %s are not linked", c.parent, c.key)
 	}
 	o, ok := g.Get(c.uuid)
-	if !ok || model.Of(o) != c.resource || c.parent != "" && c.resource.Field(c.resource.Parent).Text(o) != c.parent {
+	if !ok || model.Of(o) != c.resource || !c.sees(o) || c.parent != "" && c.parentField.Text(o) != c.parent {
 		return nil, unknown(c.resource, "uuid", c.uuid)
 	}
 	return o, nil
 }
 
+// link gives the row between the two objects that the path names, nil if there is none.
+func (c *call) link(g *graph.Graph) model.Object {
+	for _, u := range c.resource.Uniques {
+		if len(u.Fields) != 2 || !slices.Contains(u.Fields, c.parentField) || !slices.Contains(u.Fields, c.keyField) {
+			continue
+		}
+		values := []string{c.parent, c.key}
+		if u.Fields[0] == c.keyField {
+			slices.Reverse(values)
+		}
+		uuid, ok := g.ByUnique(c.resource, u.Name, values...)
+		if !ok {
+			return nil
+		}
+		o, _ := g.Get(uuid)
+		return o
+	}
+	for _, o := range c.rows(g) {
+		if c.keyField.Text(o) == c.key {
+			return o
+		}
+	}
+	return nil
+}
+
 // ends looks whether the objects that a sub-resource's path names exist.
 func (c *call) ends(g *graph.Graph) error {
-	for _, end := range []struct{ field, uuid string }{{c.resource.Parent, c.parent}, {c.resource.Key, c.key}} {
+	for _, end := range []struct {
+		field *model.Field
+		uuid  string
+	}{{c.parentField, c.parent}, {c.keyField, c.key}} {
 		if end.uuid == "" {
 			continue
 		}
-		if _, ok := g.Get(end.uuid); !ok {
-			return unknown(model.ByPlural(c.resource.Field(end.field).Ref), end.field, end.uuid)
+		if o, ok := g.Get(end.uuid); !ok || !c.sees(o) {
+			return unknown(model.ByPlural(end.field.Ref), end.field.Name, end.uuid)
 		}
 	}
 	return nil
@@ -194,7 +258,25 @@ func (c *call) ends(g *graph.Graph) error {
 
 // rows gives the rows of a sub-resource that its path reaches, by id.
 func (c *call) rows(g *graph.Graph) []model.Object {
-	return graph.Children[model.Object](g, c.parent, c.resource.Plural+"."+c.resource.Parent)
+	return byID(g.Referrers(c.parent, c.resource.Plural+"."+c.parentField.Name))
+}
+
+// byID gives objects in the order of their ids. There may be as many as a network has leases: the ids are looked up once.
+func byID(objects iter.Seq[model.Object]) []model.Object {
+	type numbered struct {
+		id uint32
+		o  model.Object
+	}
+	var list []numbered
+	for o := range objects {
+		list = append(list, numbered{o.Base().ID, o})
+	}
+	slices.SortFunc(list, func(a, b numbered) int { return cmp.Compare(a.id, b.id) })
+	out := make([]model.Object, len(list))
+	for i, n := range list {
+		out[i] = n.o
+	}
+	return out
 }
 
 func unknown(r *model.Resource, field, uuid string) error {

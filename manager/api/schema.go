@@ -15,14 +15,6 @@ func camel(name string) string {
 	return b.String()
 }
 
-// article gives a noun with its article.
-func article(noun string) string {
-	if strings.ContainsRune("aeio", rune(noun[0])) {
-		return "an " + noun
-	}
-	return "a " + noun
-}
-
 func ref(kind, name string) record { return record{{"$ref", "#/components/" + kind + "/" + name}} }
 
 func arrayOf(items record) record { return record{{"type", "array"}, {"items", items}} }
@@ -43,16 +35,24 @@ func fieldSchema(f *model.Field, p purpose) record {
 	if typ == "" {
 		typ = "string"
 	}
-	nullable := p == inResponse && typ == "string" && !f.Required && f.Name != "uuid" && f.Type != model.Time
-	if nullable {
+	nullable := p == inResponse && f.Type != model.Boolean && !f.Required && f.Name != "uuid" && (f.Type != model.Time || !alwaysSet(f))
+	switch {
+	case nullable:
 		s.add("type", []string{typ, "null"})
-	} else {
+	case f.Name == fieldLabels:
+		s.add("type", []string{typ, "object"})
+		s.add("additionalProperties", record{{"type", "string"}})
+	default:
 		s.add("type", typ)
 	}
-	s.add("description", f.Doc)
+	doc := f.Doc
+	if f.Alias != "" && p == inRequest {
+		doc += " Older name: " + f.Alias + "."
+	}
+	s.add("description", doc)
 	switch {
 	case f.Name == "uuid" || f.Ref != "":
-		if target := model.ByPlural(f.Ref); target != nil {
+		if target := model.ByPlural(f.Ref); target != nil && isUUID(f, target) {
 			s.add("pattern", uuidPattern(target))
 		}
 	case f.Enum != nil:
@@ -62,7 +62,7 @@ func fieldSchema(f *model.Field, p purpose) record {
 		}
 		s.add("enum", values)
 	case f.Type == model.String && p == inRequest:
-		s.add("maxLength", 255)
+		s.add("maxLength", f.MaxBytes)
 	}
 	switch f.Type {
 	case model.MACAddress:
@@ -97,6 +97,15 @@ func fieldSchema(f *model.Field, p purpose) record {
 	return s
 }
 
+// alwaysSet reports whether a time is one that every object has.
+func alwaysSet(f *model.Field) bool { return f.Name == "created_at" || f.Name == "updated_at" }
+
+// isUUID reports whether a reference's value is the uuid itself, not a text in which uuids stand.
+func isUUID(f *model.Field, target *model.Resource) bool {
+	_, err := f.ParseText(target.Prefix + "-a1")
+	return err == nil && !f.Lines
+}
+
 func uuidPattern(r *model.Resource) string { return "^" + r.Prefix + "-[a-z0-9]{1,16}$" }
 
 // jsonValue gives the text of a field in the type that JSON has for it.
@@ -117,7 +126,7 @@ func example(f *model.Field) any {
 		return jsonValue(f, f.Default)
 	case f.Enum != nil:
 		return f.Enum[0]
-	case f.Ref != "":
+	case f.Ref != "" && isUUID(f, model.ByPlural(f.Ref)):
 		return model.ByPlural(f.Ref).Prefix + "-a1"
 	case strings.HasPrefix(f.Name, "ipv4_network"):
 		return "10.0.0.0"
@@ -139,6 +148,8 @@ func example(f *model.Field) any {
 			return "fd00::1"
 		}
 		return "10.0.0.1"
+	case model.IPPrefix:
+		return "10.0.0.0/24"
 	case model.DatapathID:
 		return "0x0000aaaaaaaaaaaa"
 	case model.Time:
@@ -215,19 +226,20 @@ func createSchema(r *model.Resource) record {
 			required = append(required, f.Name)
 		}
 	}
-	return object(setUUID(properties(fields, inRequest), r), required, "Parameters of the creation of "+article(r.Title())+".")
+	return object(setUUID(properties(fields, inRequest), r), required, "Parameters of the creation of "+r.Indefinite()+".")
 }
 
 func updateSchema(r *model.Resource) record {
-	return object(properties(mutable(r), inRequest), nil, "Parameters of a change of "+article(r.Title())+"; what is absent stays.")
+	fields := append(mutable(r), r.Inputs...) // what the latter make is brought to what they say
+	return object(properties(fields, inRequest), nil, "Parameters of a change of "+r.Indefinite()+"; what is absent stays.")
 }
 
-// responseSchema describes what objectRecord gives.
-func responseSchema(r *model.Resource) record {
+// responseSchema describes what objectRecord gives, whole or some members of it.
+func responseSchema(r *model.Resource, whole bool) record {
 	props := setUUID(properties(r.Fields, inResponse), r)
 	required := names(r.Fields)
 	if r == model.Interfaces {
-		for _, f := range r.Inputs {
+		for _, f := range flatMembers() {
 			props.add(f.Name, fieldSchema(f, inResponse))
 			required = append(required, f.Name)
 		}
@@ -239,7 +251,11 @@ func responseSchema(r *model.Resource) record {
 	props.add("revision", record{{"type", "integer"}, {"description", "The store's revision of the object's last change; its ETag."}})
 	props.add("status", record{{"type", "array"}, {"items", ref("schemas", "HostStatus")}, {"description", "What has become of the object on each host that it concerns."}})
 	props.add("notes", record{{"type", "array"}, {"items", record{{"type", "string"}}}, {"description", "Of a write: what follows from it that was not asked for."}})
-	return record{{"type", "object"}, {"description", r.Doc}, {"properties", props}, {"required", append(required, "revision")}}
+	s := record{{"type", "object"}, {"description", r.Doc}, {"properties", props}}
+	if whole {
+		s.add("required", append(required, "revision"))
+	}
+	return s
 }
 
 func commonSchemas() record {
@@ -259,11 +275,15 @@ func commonSchemas() record {
 			{"revision", record{{"type", "integer"}}},
 			{"items", arrayOf(object(record{
 				{"resource", str("Plural of the resource.")}, {"uuid", str("The object.")},
-				{"action", record{{"type", "string"}, {"enum", anys([]string{"created", "updated", "unchanged"})}}},
+				{"action", record{{"type", "string"}, {"enum", anys([]string{"created", "updated", "unchanged", "deleted"})}}},
 				{"revision", record{{"type", "integer"}}}, {"status", arrayOf(ref("schemas", "HostStatus"))},
+				{"changes", arrayOf(object(record{{"field", str("The field.")}, {"from", str("Its value before, as text.")}, {"to", str("Its value after.")}},
+					[]string{"field", "from", "to"}, ""))},
 			}, []string{"resource", "uuid", "action", "revision"}, ""))},
 			{"notes", arrayOf(record{{"type", "string"}})},
-		}, []string{"revision", "items", "notes"}, "What has become of each document, in their order.")},
+		}, []string{"revision", "items", "notes"}, "What has become of each document, in their order; then what was pruned.")},
+		{"Host", hostSchema()},
+		{"HostList", listSchema(ref("schemas", "Host"))},
 		{"Version", object(record{{"version", str("Of the manager.")}, {"api", str("Of the Web API.")}, {"revision", record{{"type", "integer"}}}},
 			[]string{"version", "api", "revision"}, "")},
 	}

@@ -1,6 +1,10 @@
 // Package app is the manager's use cases: what an operator or an agent may ask for, each as one transaction on the store. A creation
 // may make further objects (an interface its port and its leases), and says in notes what followed that was not asked
-// for.
+// for. In every transaction follows what depends on its changes, whoever has made them: the rows that say where an interface
+// belongs, those that topologies make, the times of retained leases.
+//
+// Addresses are taken from ranges by spaces in memory, which follow the store; nothing about them is stored but the leases
+// themselves. Retention, the only thing here that runs by itself, ends leases when their time is over.
 //
 // It knows neither HTTP nor streams, and what it refuses is a *model.Error. Imported by manager/api, manager/sync and cmd/vnmgr.
 package app
@@ -9,19 +13,42 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
+	"time"
 
 	"github.com/openvnet/openvnet/model"
+	"github.com/openvnet/openvnet/model/span"
 	"github.com/openvnet/openvnet/store"
 )
 
 // App is the use cases on one store. Its methods may be called concurrently.
 type App struct {
-	store *store.Store
-	log   *slog.Logger
+	store    *store.Store
+	log      *slog.Logger
+	spaces   *spaces
+	since    int64 // the store's revision when it began
+	began    time.Time
+	presence Presence
 }
 
-// New gives the use cases on a store, which must be running.
-func New(s *store.Store, log *slog.Logger) *App { return &App{store: s, log: log} }
+// New gives the use cases on a store, which must run when they are used.
+func New(s *store.Store, log *slog.Logger) *App {
+	a := &App{store: s, log: log, spaces: newSpaces(), began: time.Now()}
+	s.Observe(a.spaces.observe)
+	s.View(func(_ *span.Index, revision int64) { a.since = revision })
+	return a
+}
+
+// Presence knows which datapaths' agents are connected: sync.Hub.
+type Presence interface{ Connected(datapath string) bool }
+
+// settling is how long agents have after a start of the manager to come back, before another datapath may take over what they had.
+const settling = time.Minute
+
+// SetPresence says who knows. It is for before the first use case; without it no interface is taken over from a datapath whose agent
+// is gone.
+func (a *App) SetPresence(p Presence) { a.presence = p }
 
 // Write says how to do a change.
 type Write struct {
@@ -34,23 +61,29 @@ const (
 	Created   = "created"
 	Updated   = "updated"
 	Unchanged = "unchanged"
+	Deleted   = "deleted"
 )
 
 // Outcome is what has become of one object.
 type Outcome struct {
-	Object model.Object
-	Action string
+	Object  model.Object // as it was, of a deletion
+	Action  string
+	Changes []FieldChange // of a creation from nothing; none of a deletion
 }
+
+// FieldChange is a changed parameter, in text form. Those of an interface's port and leases are among the interface's.
+type FieldChange struct{ Field, From, To string }
 
 // Result is what a change has done.
 type Result struct {
 	Revision int64
-	Outcomes []Outcome // of a creation or change one; of Apply one for each document, in their order
-	Deleted  []string  // of a deletion: the object's uuid first, then what went with it
+	Outcomes []Outcome // of a creation or change one; of Apply one for each document, in their order, and then one for each object that was pruned
+	Deleted  []string  // all that was deleted, of a deletion the object's uuid first
 	Notes    []string  // what followed that was not asked for, in sentences
 }
 
-// Bootstrap makes what a store must have: the default topology, which wires every network to every datapath.
+// Bootstrap makes what a store must have: the default topology, which wires every network to every datapath, and the rows of
+// associations that an older version has not made.
 func (a *App) Bootstrap(ctx context.Context) error {
 	_, err := a.store.Update(ctx, func(tx *store.Tx) error {
 		if _, ok := tx.Get(model.DefaultTopology); ok {
@@ -61,6 +94,9 @@ func (a *App) Bootstrap(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("make the default topology: %w", err)
 	}
+	if err := a.associateAll(ctx); err != nil {
+		return fmt.Errorf("associate interfaces with their networks: %w", err)
+	}
 	return nil
 }
 
@@ -70,9 +106,9 @@ func (a *App) Create(ctx context.Context, r *model.Resource, p Params, w Write) 
 	if err != nil {
 		return nil, err
 	}
-	return a.write(ctx, w, func(u *unit) error {
-		o, err := u.create(r, d)
-		u.res.Outcomes = []Outcome{{o, Created}}
+	return a.transact(ctx, w, func(u *unit) error {
+		out, err := u.create(r, d)
+		u.res.Outcomes = []Outcome{out}
 		return err
 	})
 }
@@ -91,30 +127,75 @@ func (a *App) Update(ctx context.Context, r *model.Resource, uuid string, p Para
 			return nil, err
 		}
 	}
-	for _, f := range d.inputs {
-		return nil, model.Errorf(model.ArgumentError, f.Name, "is for creation only: it makes other objects, which are changed themselves")
+	if h := hooks[r]; h.reconcile == nil {
+		for _, f := range d.inputs {
+			return nil, model.Errorf(model.ArgumentError, f.Name, "is for creation only: it makes other objects, which are changed themselves")
+		}
 	}
-	return a.write(ctx, w, func(u *unit) error {
+	return a.transact(ctx, w, func(u *unit) error {
 		old, err := u.get(r, uuid, w)
 		if err != nil {
 			return err
 		}
 		o := model.Clone(old)
 		d.set(o)
-		fill(r, o)
-		if err := u.update(r, old, o); err != nil {
-			return err
-		}
-		u.res.Outcomes = []Outcome{{o, actionOf(old, o)}}
-		return nil
+		out, err := u.change(r, old, o, d)
+		u.res.Outcomes = []Outcome{out}
+		return err
 	})
 }
 
-func actionOf(old, o model.Object) string {
-	if model.Equal(old, o) {
-		return Unchanged
+// change makes o of old, and brings the creation parameters about that were given.
+func (u *unit) change(r *model.Resource, old, o model.Object, d *decodedParams) (Outcome, error) {
+	h := hooks[r]
+	fill(r, o)
+	if h.change != nil && !model.Equal(old, o) {
+		if err := h.change(u, old, o, d); err != nil {
+			return Outcome{}, err
+		}
 	}
-	return Updated
+	out := Outcome{o, Unchanged, changes(r, old, o)}
+	if len(out.Changes) > 0 {
+		if err := u.replace(o); err != nil {
+			return Outcome{}, err
+		}
+		if h.updated != nil {
+			if err := h.updated(u, old, o); err != nil {
+				return Outcome{}, err
+			}
+		}
+	}
+	if h.reconcile != nil {
+		more, err := h.reconcile(u, o, d)
+		if err != nil {
+			return Outcome{}, err
+		}
+		out.Changes = append(out.Changes, more...)
+	}
+	if len(out.Changes) > 0 {
+		out.Action = Updated
+	}
+	return out, nil
+}
+
+// changes gives the parameters in which an object differs from the old one, nil for none.
+func changes(r *model.Resource, old, o model.Object) []FieldChange {
+	var cs []FieldChange
+	for _, f := range r.Fields {
+		if f.ReadOnly {
+			continue
+		}
+		c := FieldChange{Field: f.Name, To: f.Text(o)}
+		if old != nil {
+			c.From = f.Text(old)
+		} else if !f.IsSet(o) {
+			continue
+		}
+		if c.From != c.To {
+			cs = append(cs, c)
+		}
+	}
+	return cs
 }
 
 // Delete removes an object and what goes with it.
@@ -125,50 +206,68 @@ func (a *App) Delete(ctx context.Context, r *model.Resource, uuid string, w Writ
 	if uuid == model.DefaultTopology {
 		return nil, model.Errorf(model.Conflict, "uuid", "%s cannot be deleted; set its automatic to false instead", uuid)
 	}
-	return a.write(ctx, w, func(u *unit) error {
+	return a.transact(ctx, w, func(u *unit) error {
 		o, err := u.get(r, uuid, w)
 		if err != nil {
 			return err
 		}
-		if u.res.Deleted, err = u.tx.Delete(uuid); err != nil {
-			return err
+		u.res.Outcomes = []Outcome{{Object: o, Action: Deleted}}
+		u.res.Deleted, err = u.remove(o)
+		return err
+	})
+}
+
+// DeleteMatching removes the objects of a resource that have all these values in their fields (the text forms; "" for none), and what goes
+// with them. The result's outcomes are those objects. That there is none is an error of class UnknownResource.
+func (a *App) DeleteMatching(ctx context.Context, r *model.Resource, match map[string]string, w Write) (*Result, error) {
+	want := r.New()
+	fields := make([]*model.Field, 0, len(match))
+	for _, name := range slices.Sorted(maps.Keys(match)) {
+		f := r.Field(name)
+		if f == nil {
+			return nil, unknown(r, name)
 		}
-		if h := hooks[r]; h.deleted != nil {
-			more, err := h.deleted(u, o)
-			u.res.Deleted = append(u.res.Deleted, more...)
-			return err
+		v, err := f.Parse(match[name])
+		if err != nil {
+			return nil, err
+		}
+		f.Set(want, v)
+		fields = append(fields, f)
+	}
+	return a.transact(ctx, w, func(u *unit) error {
+		for _, o := range u.matching(r, fields, want) {
+			if _, ok := u.tx.Get(o.Base().UUID); !ok || o.Base().UUID == model.DefaultTopology {
+				continue
+			}
+			deleted, err := u.remove(o)
+			if err != nil {
+				return err
+			}
+			u.res.Outcomes = append(u.res.Outcomes, Outcome{Object: o, Action: Deleted})
+			u.res.Deleted = append(u.res.Deleted, deleted...)
+		}
+		if len(u.res.Outcomes) == 0 {
+			return model.Errorf(model.UnknownResource, "", "there is no %s with these values", r.Title())
 		}
 		return nil
 	})
 }
 
-// unit is one transaction under way, with what it will have done.
-type unit struct {
-	tx  *store.Tx
-	res Result
-
-	// Of Apply:
-	document    int            // the one being applied
-	written     map[string]int // by uuid of what was written, the last document that it was for
-	wiringGiven bool           // a document says whether the default topology is automatic
-}
-
-// add and replace are the transaction's writes, remembered for the document.
-func (u *unit) add(o model.Object) error {
-	err := u.tx.Create(o)
-	u.wrote(o)
-	return err
-}
-
-func (u *unit) replace(o model.Object) error {
-	u.wrote(o)
-	return u.tx.Update(o)
-}
-
-func (u *unit) wrote(o model.Object) {
-	if u.written != nil {
-		u.written[o.Base().UUID] = u.document
+// matching gives the objects with the values that want has in the fields, the oldest first.
+func (u *unit) matching(r *model.Resource, fields []*model.Field, want model.Object) (found []model.Object) {
+	all := slices.Values(u.tx.Base().List(r))
+	for _, ref := range r.Refs {
+		if uuid := ref.Field.Text(want); uuid != "" && slices.Contains(fields, ref.Field) {
+			all = u.tx.Referrers(uuid, ref.Name)
+			break
+		}
 	}
+	for o := range all {
+		if !slices.ContainsFunc(fields, func(f *model.Field) bool { return f.Text(o) != f.Text(want) }) {
+			found = append(found, o)
+		}
+	}
+	return oldest[model.Object](slices.Values(found))
 }
 
 func fill(r *model.Resource, o model.Object) {
@@ -177,44 +276,8 @@ func fill(r *model.Resource, o model.Object) {
 	}
 }
 
-// write runs f as a transaction, or with DryRun without a commit.
-func (a *App) write(ctx context.Context, w Write, f func(*unit) error) (*Result, error) {
-	var u *unit
-	run := a.store.Update
-	if w.DryRun {
-		run = a.store.Plan
-	}
-	rev, err := run(ctx, func(tx *store.Tx) error {
-		u = &unit{tx: tx} // anew each time that it runs
-		return f(u)
-	})
-	if err != nil {
-		return nil, err
-	}
-	u.res.Revision = rev
-	for _, n := range u.res.Notes {
-		if w.DryRun {
-			break
-		}
-		a.log.Info("a change had a consequence", "note", n, "revision", rev)
-	}
-	return &u.res, nil
-}
-
-// get gives an object for a change.
-func (u *unit) get(r *model.Resource, uuid string, w Write) (model.Object, error) {
-	o, ok := u.tx.Get(uuid)
-	if !ok {
-		return nil, model.Errorf(model.UnknownUUIDResource, "uuid", "there is no %s %s", r.Title(), uuid)
-	}
-	if w.IfRevision != 0 && o.Base().Revision != w.IfRevision {
-		return nil, model.Errorf(model.Conflict, "If-Match", "%s is at revision %d, not %d", uuid, o.Base().Revision, w.IfRevision)
-	}
-	return o, nil
-}
-
 // create makes an object of decoded parameters, and what follows from it.
-func (u *unit) create(r *model.Resource, d *decodedParams) (model.Object, error) {
+func (u *unit) create(r *model.Resource, d *decodedParams) (Outcome, error) {
 	o := r.New()
 	d.set(o)
 	if o.Base().UUID == "" {
@@ -224,18 +287,30 @@ func (u *unit) create(r *model.Resource, d *decodedParams) (model.Object, error)
 	fill(r, o)
 	if h.before != nil {
 		if err := h.before(u, o); err != nil {
-			return nil, err
+			return Outcome{}, err
+		}
+	}
+	u.inherit(o)
+	for _, f := range d.inputs {
+		if uuid, ok := d.values[f].(string); ok && f.Ref != "" && o.Base().TenantUUID == "" {
+			u.inheritFrom(o, uuid)
 		}
 	}
 	if err := u.add(o); err != nil {
-		return nil, err
+		return Outcome{}, err
 	}
 	if h.after != nil {
 		if err := h.after(u, o, d); err != nil {
-			return nil, err
+			return Outcome{}, err
 		}
 	}
-	return o, nil
+	out := Outcome{o, Created, changes(r, nil, o)}
+	for _, f := range d.inputs {
+		if v := d.values[f]; !d.empty[f] && v != nil {
+			out.Changes = append(out.Changes, FieldChange{Field: f.Name, To: fmt.Sprint(v)})
+		}
+	}
+	return out, nil
 }
 
 func (u *unit) freeUUID(r *model.Resource) string {
@@ -245,14 +320,4 @@ func (u *unit) freeUUID(r *model.Resource) string {
 			return uuid
 		}
 	}
-}
-
-func (u *unit) update(r *model.Resource, old, o model.Object) error {
-	if err := u.replace(o); err != nil {
-		return err
-	}
-	if h := hooks[r]; h.updated != nil {
-		return h.updated(u, old, o)
-	}
-	return nil
 }

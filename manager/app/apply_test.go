@@ -27,6 +27,7 @@ func documents() []app.Document {
 }
 
 func TestApplyInAnyOrderTwice(t *testing.T) {
+	t.Parallel()
 	for _, reverse := range []bool{false, true} {
 		docs := documents()
 		if reverse {
@@ -54,6 +55,7 @@ func TestApplyInAnyOrderTwice(t *testing.T) {
 }
 
 func TestApplySaysTheWiring(t *testing.T) {
+	t.Parallel()
 	c := newCases(t)
 	docs := append(documents(), doc(model.Topologies, app.Params{"uuid": model.DefaultTopology, "mode": "simple_overlay", "automatic": "true"}))
 	if res := c.apply(docs...); len(res.Notes) != 0 {
@@ -63,6 +65,7 @@ func TestApplySaysTheWiring(t *testing.T) {
 }
 
 func TestApplyIsAllOrNothing(t *testing.T) {
+	t.Parallel()
 	c := newCases(t)
 	c.world()
 	good := doc(model.Networks, app.Params{"uuid": "nw-g", "ipv4_network": "10.4.0.0"})
@@ -76,14 +79,14 @@ func TestApplyIsAllOrNothing(t *testing.T) {
 		{"twice", doc(model.Networks, app.Params{"uuid": "nw-g", "ipv4_network": "10.4.0.0"}), model.ArgumentError, "uuid", "twice"},
 		{"twice, other values", doc(model.Networks, app.Params{"uuid": "nw-g", "ipv4_network": "10.5.0.0"}), model.ArgumentError, "uuid", "twice"},
 		{"reference", doc(model.NetworkServices, app.Params{"uuid": "ns-g", "mode": "dhcp", "interface_uuid": "if-x"}), model.UnknownUUIDResource, "interface_uuid", "if-x"},
-		{"immutable", doc(model.Networks, app.Params{"uuid": "nw-v", "ipv4_prefix": "20"}), model.ArgumentError, "ipv4_prefix", "cannot be changed"},
+		{"immutable", doc(model.Networks, app.Params{"uuid": "nw-v", "mode": "physical"}), model.ArgumentError, "mode", "cannot be changed"},
 		{"no name", doc(model.Networks, app.Params{"ipv4_network": "10.4.0.0"}), model.MissingArgument, "uuid", "document"},
 		{"what it makes", doc(model.Interfaces, app.Params{"uuid": "if-g", "mode": "vif", "network_uuid": "nw-g", "ipv4_address": "10.99.0.1"}), model.ArgumentError, "ipv4_address", "outside"},
 		{"what it changes", doc(model.Interfaces, app.Params{"uuid": "if-host", "network_uuid": "nw-p", "ipv4_address": "172.16.9.1"}), model.ArgumentError, "ipv4_address", "outside"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c.unchanged(func() {
-				_, err := c.Apply(t.Context(), []app.Document{good, test.bad}, app.Write{})
+				_, err := c.Apply(t.Context(), []app.Document{good, test.bad}, app.ApplyOptions{})
 				c.refused(err, test.class, test.field, test.text)
 				var at *app.DocumentError
 				if !errors.As(err, &at) || at.Index != 1 {
@@ -95,6 +98,7 @@ func TestApplyIsAllOrNothing(t *testing.T) {
 }
 
 func TestApplyReconcilesAnInterface(t *testing.T) {
+	t.Parallel()
 	c := newCases(t)
 	c.world()
 	apply := func(p app.Params, want string) {
@@ -122,12 +126,18 @@ func TestApplyReconcilesAnInterface(t *testing.T) {
 	}
 }
 
-func TestApplyAThousandInterfaces(t *testing.T) {
+func TestApplyTenThousandInterfaces(t *testing.T) {
+	t.Parallel()
 	c := newCases(t)
 	c.world()
+	n := 10_000
+	if raceDetector {
+		n = 500
+	}
 	var docs []app.Document
-	for i := range 1000 {
-		docs = append(docs, doc(model.Interfaces, app.Params{"uuid": fmt.Sprintf("if-n%d", i), "mode": "vif", "network_uuid": "nw-v", "ipv4_address": fmt.Sprintf("10.1.%d.%d", 1+i/250, 1+i%250)}))
+	for i := range n {
+		docs = append(docs, doc(model.Interfaces, app.Params{"uuid": fmt.Sprintf("if-n%d", i), "mode": "vif",
+			"network_uuid": "nw-v", "ipv4_address": fmt.Sprintf("10.1.%d.%d", 1+i/250, 1+i%250), "ipv6_address": fmt.Sprintf("fd00::1:%x", i)}))
 	}
 	c.apply(docs...)
 	c.unchanged(func() { c.apply(docs...) })

@@ -24,12 +24,14 @@ type cases struct {
 func newCases(t testing.TB) *cases {
 	t.Helper()
 	s := storetest.Open(t, "")
-	c := &cases{App: app.New(s, slog.New(slog.DiscardHandler)), t: t, store: s}
+	c := &cases{App: newApp(s), t: t, store: s}
 	if err := c.Bootstrap(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
+
+func newApp(s *store.Store) *app.App { return app.New(s, slog.New(slog.DiscardHandler)) }
 
 // world makes what most tests stand on: a datapath with its host interface in an underlay, and a virtual network.
 func (c *cases) world() {
@@ -71,7 +73,7 @@ func (c *cases) delete(r *model.Resource, uuid string) []string {
 
 func (c *cases) apply(docs ...app.Document) *app.Result {
 	c.t.Helper()
-	res, err := c.Apply(c.t.Context(), docs, app.Write{})
+	res, err := c.Apply(c.t.Context(), docs, app.ApplyOptions{})
 	if err != nil {
 		c.t.Fatalf("apply: %v", err)
 	}

@@ -34,6 +34,9 @@ func decode(r *model.Resource, p Params) (*decodedParams, error) {
 		if f.ReadOnly {
 			return nil, model.Errorf(model.ArgumentError, name, "is set by the manager")
 		}
+		if _, twice := d.values[f]; twice {
+			return nil, model.Errorf(model.ArgumentError, name, "%s and %s are one parameter: give one of them", f.Alias, f.Name)
+		}
 		v, err := f.Parse(p[name])
 		if err != nil {
 			return nil, err
@@ -46,7 +49,7 @@ func decode(r *model.Resource, p Params) (*decodedParams, error) {
 				}
 			}
 		}
-		if name == "uuid" && v != "" {
+		if f.Name == "uuid" && v != "" {
 			if err := r.CheckUUID(v.(string)); err != nil {
 				return nil, model.Errorf(model.InvalidUUID, name, "%v", err)
 			}
@@ -78,6 +81,12 @@ func input[T any](r *model.Resource, d *decodedParams, name string) T {
 	return v
 }
 
+// given reports whether a creation parameter stands there, even as null or "".
+func (d *decodedParams) given(r *model.Resource, name string) bool {
+	_, ok := d.values[r.Input(name)]
+	return ok
+}
+
 func mayChange(r *model.Resource, f *model.Field) error {
 	if f.Mutable {
 		return nil
@@ -89,9 +98,9 @@ func mayChange(r *model.Resource, f *model.Field) error {
 		}
 	}
 	if can == nil {
-		return model.Errorf(model.ArgumentError, f.Name, "cannot be changed: nothing of a %s can; delete it and create another", r.Title())
+		return model.Errorf(model.ArgumentError, f.Name, "cannot be changed: nothing of %s can; delete it and create another", r.Indefinite())
 	}
-	return model.Errorf(model.ArgumentError, f.Name, "cannot be changed; of a %s these can: %s", r.Title(), strings.Join(can, ", "))
+	return model.Errorf(model.ArgumentError, f.Name, "cannot be changed; of %s these can: %s", r.Indefinite(), strings.Join(can, ", "))
 }
 
 // unknown is the refusal of a parameter that there is not, with the nearest that there is.

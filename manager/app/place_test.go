@@ -26,6 +26,7 @@ func (c *cases) where(iface string) string {
 }
 
 func TestPlace(t *testing.T) {
+	t.Parallel()
 	c := newCases(t)
 	c.world()
 	c.create(model.Interfaces, app.Params{"uuid": "if-a", "mode": "vif", "port_name": "tap0"})
@@ -53,6 +54,7 @@ func TestPlace(t *testing.T) {
 }
 
 func TestPlaceIsForgottenWithThePort(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name   string
 		change func(*cases)

@@ -10,7 +10,6 @@ import (
 
 	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/model/wire"
-	"github.com/openvnet/openvnet/store"
 )
 
 // registered gives the uuids of what the registration of a datapath makes. They follow from the datapath id: so the manager knows
@@ -41,10 +40,9 @@ func digest(s string) string {
 // not join.
 func (a *App) Register(ctx context.Context, h wire.Hello) (string, error) {
 	var uuid string
-	_, err := a.store.Update(ctx, func(tx *store.Tx) error {
-		u := &unit{tx: tx}
+	_, err := a.transact(ctx, Write{}, func(u *unit) error {
 		automatic := false
-		if t, ok := tx.Get(model.DefaultTopology); ok {
+		if t, ok := u.tx.Get(model.DefaultTopology); ok {
 			automatic = t.(*model.Topology).Automatic
 		}
 		d, err := u.register(h, automatic)
@@ -96,7 +94,10 @@ func (u *unit) register(h wire.Hello, automatic bool) (*model.Datapath, error) {
 func (u *unit) registerUplink(d *model.Datapath, uplink *wire.Uplink, automatic bool) error {
 	own := registered(d.DPID)
 	if o, mine := u.tx.Get(own.iface()); !mine {
-		if !automatic || u.hasHostInterface(d.UUID) {
+		if iface := u.hostInterface(d.UUID, uplink.Name); iface != "" {
+			return u.registerMAC(own, iface, uplink.MAC)
+		}
+		if !automatic || u.hostInterface(d.UUID, "") != "" {
 			return nil
 		}
 		i := &model.Interface{Meta: model.Meta{UUID: own.iface()}, Mode: model.InterfaceHost, DisplayName: "uplink of " + d.NodeID}
@@ -124,21 +125,43 @@ func (u *unit) registerUplink(d *model.Datapath, uplink *wire.Uplink, automatic 
 	return u.ensureLeases(own, mac, uplink.Addresses)
 }
 
-func (u *unit) hasHostInterface(datapath string) bool {
+// hostInterface gives an interface of mode host of a datapath, whose port has that name if it is not ""; "" if there is none.
+func (u *unit) hostInterface(datapath, port string) string {
 	for _, p := range children[*model.InterfacePort](u, datapath, "interface_ports.datapath_uuid") {
-		if o, ok := u.tx.Get(p.InterfaceUUID); ok && o.(*model.Interface).Mode == model.InterfaceHost {
-			return true
+		if o, ok := u.tx.Get(p.InterfaceUUID); ok && o.(*model.Interface).Mode == model.InterfaceHost && (port == "" || p.PortName == port) {
+			return p.InterfaceUUID
 		}
 	}
-	return false
+	return ""
 }
 
-// ensure makes an object, or makes the one of its uuid equal to it.
-func (u *unit) ensure(o model.Object) error {
-	if _, ok := u.tx.Get(o.Base().UUID); ok {
-		return u.replace(o)
+// registerMAC gives an operator's host interface the address of its NIC, if it has no other.
+func (u *unit) registerMAC(own registered, iface string, mac model.MAC) error {
+	if mac == (model.MAC{}) || mac.IsMulticast() {
+		return nil
 	}
-	return u.add(o)
+	for _, l := range children[*model.MACLease](u, iface, "mac_leases.interface_uuid") {
+		if l.UUID != own.mac() {
+			return nil
+		}
+	}
+	if o := u.tx.ByUnique(model.MACLeases, macGroup, mac.String()); o != nil && o.Base().UUID != own.mac() {
+		return nil // somebody has it already; the host goes on without
+	}
+	return u.ensure(&model.MACLease{Meta: model.Meta{UUID: own.mac()}, InterfaceUUID: iface, MACAddress: mac})
+}
+
+// ensure makes an object, or makes the one of its uuid equal to it, but for what an operator may have added.
+func (u *unit) ensure(o model.Object) error {
+	old, ok := u.tx.Get(o.Base().UUID)
+	if !ok {
+		return u.add(o)
+	}
+	o.Base().TenantUUID, o.Base().Labels = old.Base().TenantUUID, old.Base().Labels
+	if was, ok := old.(*model.MACLease); ok {
+		o.(*model.MACLease).SegmentUUID = was.SegmentUUID
+	}
+	return u.replace(o)
 }
 
 // ensureLeases makes the registration's leases those of the uplink's addresses, and leaves an operator's.

@@ -30,6 +30,7 @@ func (c *cases) register(h wire.Hello) string {
 const registeredInterface = "if-0000000000000abc"
 
 func TestRegister(t *testing.T) {
+	t.Parallel()
 	c := newCases(t)
 	h := hello("172.16.0.5/24", "fe80::1/64", "127.0.0.1/8")
 	dp := c.register(h)
@@ -43,6 +44,8 @@ func TestRegister(t *testing.T) {
 	if n := get[*model.Network](c, l.NetworkUUID); n.Mode != model.NetworkPhysical || n.Prefix4().String() != "172.16.0.0/24" || l.MACLeaseUUID == "" {
 		t.Errorf("lease %+v in %+v", l, n)
 	}
+	c.update(model.MACLeases, l.MACLeaseUUID, app.Params{"labels": "a=b"})
+	c.update(model.IPLeases, l.UUID, app.Params{"labels": "a=b", "enable_routing": true})
 	c.unchanged(func() {
 		if again := c.register(h); again != dp {
 			t.Errorf("%s, and again %s", dp, again)
@@ -84,6 +87,7 @@ func TestRegister(t *testing.T) {
 }
 
 func TestRegisterWiredByHand(t *testing.T) {
+	t.Parallel()
 	c := newCases(t)
 	c.update(model.Topologies, model.DefaultTopology, app.Params{"automatic": "no"})
 	_, err := c.Register(t.Context(), hello("172.16.0.5/24"))
@@ -97,6 +101,7 @@ func TestRegisterWiredByHand(t *testing.T) {
 }
 
 func TestRegisterLeavesTheOperatorsInterface(t *testing.T) {
+	t.Parallel()
 	c := newCases(t)
 	c.world()
 	h := hello("172.16.0.20/24")
@@ -108,6 +113,7 @@ func TestRegisterLeavesTheOperatorsInterface(t *testing.T) {
 }
 
 func TestRegisterNodesWithOddNames(t *testing.T) {
+	t.Parallel()
 	c := newCases(t)
 	h := hello()
 	h.NodeID = "Node.1 of ours"

@@ -24,6 +24,10 @@ type Options struct {
 	Log   *slog.Logger // required
 
 	Interval time.Duration // optional: between pings; wire.PingInterval
+
+	// Admit says whether the agent of a connection may speak as the host that its hello claims, and until when (zero: for ever). A
+	// *model.Error is a refusal that the agent is told. Optional: without it every agent may.
+	Admit func(r *http.Request, hello wire.Hello) (until time.Time, err error)
 }
 
 // Store is what the hub reads: store.Store.
@@ -40,6 +44,9 @@ type App interface {
 	Register(ctx context.Context, hello wire.Hello) (datapath string, err error)
 	// Place takes what an agent says of its ports, and gives the interfaces that the host claims and may not have.
 	Place(ctx context.Context, datapath string, ports wire.Ports) (conflicts []wire.Problem, err error)
+	// LeaseForDHCP gives an interface a lease by its policy, because its guest asks by DHCP; networkUUID "" is any network of the
+	// policy's. A *model.Error says that there is none to give.
+	LeaseForDHCP(ctx context.Context, interfaceUUID, networkUUID string) ([]*model.IPLease, error)
 }
 
 // Hub holds the streams of all agents that are connected to this manager. It is an http.Handler for wire.Path. All methods may be
@@ -49,6 +56,7 @@ type Hub struct {
 	app      App
 	log      *slog.Logger
 	interval time.Duration
+	admit    func(*http.Request, wire.Hello) (time.Time, error)
 	encoder  encoder
 	handlers sync.WaitGroup
 
@@ -75,7 +83,7 @@ func New(o Options) (*Hub, error) {
 		return nil, errors.New("sync: Store, App and Log are required")
 	}
 	return &Hub{
-		store: o.Store, app: o.App, log: o.Log, interval: cmp.Or(o.Interval, wire.PingInterval),
+		store: o.Store, app: o.App, log: o.Log, interval: cmp.Or(o.Interval, wire.PingInterval), admit: o.Admit,
 		open: map[*stream]struct{}{}, claims: map[model.DPID]*stream{}, streams: map[string]*stream{}, views: map[string]*span.View{}, lost: map[string]loss{}, waiting: waitingPorts{},
 	}, nil
 }
@@ -97,7 +105,7 @@ func (h *Hub) Run(ctx context.Context) error {
 func (h *Hub) Observe(revision int64, x *span.Index, e *span.Effects) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.streams) == 0 {
+	if len(h.open) == 0 {
 		return
 	}
 	now := time.Now()
@@ -106,9 +114,19 @@ func (h *Hub) Observe(revision int64, x *span.Index, e *span.Effects) {
 	}
 	h.waiting.wake(revision, x, e)
 	for _, c := range e.Changed {
-		if d, ok := c.Old.(*model.Datapath); ok && c.New == nil {
-			if s := h.streams[d.UUID]; s != nil {
+		if c.Old == nil || c.New != nil {
+			continue
+		}
+		switch o := c.Old.(type) {
+		case *model.Datapath:
+			if s := h.streams[o.UUID]; s != nil {
 				s.drain() // it may register again, or be told why not
+			}
+		case *model.Enrollment:
+			for s := range h.open {
+				if s.admitted == o.NodeID && h.admit != nil {
+					s.end(errRevoked)
+				}
 			}
 		}
 	}

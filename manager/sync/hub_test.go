@@ -499,9 +499,41 @@ func TestReconnectMidSnapshot(t *testing.T) {
 	}
 }
 
+// A lease is made for an interface whose guest asks, if it is on the host that says so; that there is none to give ends nothing.
+func TestAsked(t *testing.T) {
+	w := newWorld(t, calm)
+	calls := make(chan string, 100)
+	w.lease = func(iface string) ([]*model.IPLease, error) {
+		calls <- iface
+		if iface == "if-x" {
+			return nil, model.Errorf(model.UnknownResource, "interface_uuid", "no policy")
+		}
+		return []*model.IPLease{{Meta: model.Meta{UUID: "il-1"}}}, nil
+	}
+	for n, at := range map[string]string{"if-x": "dp-0", "if-y": "dp-0", "if-elsewhere": "dp-1"} {
+		w.commit(write(&model.Interface{Meta: model.Meta{UUID: n}, Mode: model.InterfaceVIF}),
+			write(&model.InterfacePort{Meta: model.Meta{UUID: "ifp-" + n[3:]}, InterfaceUUID: n, DatapathUUID: at}))
+	}
+	a := w.dial(t, 1, "a")
+	a.snapshot()
+	a.say(wire.FromAgent{Asked: &wire.Asked{Interfaces: []string{"if-elsewhere", "if-none", "if-x", "if-y"}}})
+	for _, want := range []string{"if-x", "if-y"} {
+		select {
+		case got := <-calls:
+			if got != want {
+				t.Fatalf("a lease for %s, want %s", got, want)
+			}
+		case <-time.After(limit):
+			t.Fatalf("no lease for %s", want)
+		}
+	}
+	w.log.saysSoon(t, "lease made for a guest that asked by DHCP")
+}
+
 // FuzzFromAgent gives a stream whatever bytes may come after the hello, or instead of it.
 func FuzzFromAgent(f *testing.F) {
 	f.Add([]byte(`{"ack":{"revision":1,"problems":[{"uuid":"if-1","reason":"no"}]}}`+"\n"+`{"ports":{"unplaced":["a"],"placed":["if-1"]}}`+"\n{}\n"), true)
+	f.Add([]byte(`{"asked":{"interfaces":["if-1"]}}`+"\n"), true)
 	f.Add([]byte(`{"hello":{"version":1,"node_id":"n","dpid":"0x1","instance":"i","uplink":{"mac":"02:00:00:00:00:01","addresses":["10.0.0.1/24"]}}}`+"\n"), false)
 	f.Fuzz(func(t *testing.T, b []byte, greeted bool) {
 		h, err := New(Options{Store: &world{x: span.New(graph.New())}, App: &world{}, Log: quiet})

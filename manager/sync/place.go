@@ -121,6 +121,9 @@ func (s *stream) place(ctx context.Context, datapath string) {
 			s.log.Warn("ports cannot be placed; trying again", "error", err)
 			retry.Reset(s.hub.interval)
 		default:
+			if len(conflicts) > 0 {
+				retry.Reset(s.hub.interval) // the other host may go
+			}
 			s.placed(want, conflicts)
 		}
 	}

@@ -22,6 +22,8 @@ var (
 	errStalled  = errors.New("the agent took nothing for three intervals")
 	errBehind   = fmt.Errorf("the agent was more than %d removals behind", maxDeletes)
 	errDeleted  = errors.New("the datapath was deleted")
+	errRevoked  = refusal("the host's admission has been revoked")
+	errExpired  = refusal("the certificate of the connection has expired")
 )
 
 // refusal is an end that the agent is told the reason of.
@@ -34,6 +36,7 @@ type stream struct {
 	hub    *Hub
 	log    *slog.Logger
 	remote string
+	r      *http.Request
 	since  time.Time
 	cancel context.CancelCauseFunc
 	out    *output
@@ -41,14 +44,17 @@ type stream struct {
 	heard  *time.Timer   // ends the stream
 	wake   chan struct{} // the queue has something, or the stream is to end when it is empty
 	report chan struct{} // there are ports to be placed
+	ask    chan struct{} // there are askers
 
 	// The hub's lock guards what follows.
 	hello    wire.Hello // set by claim, and not changed any more
+	admitted string     // node id of the host that it is admitted as
 	released bool
 	view     *span.View // nil until attached
 	queue    queue
 	progress progress
 	placing  placing
+	askers   askers
 	draining bool
 }
 
@@ -69,9 +75,9 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
 	s := &stream{
-		hub: h, log: h.log.With("remote", r.RemoteAddr), remote: r.RemoteAddr, since: time.Now(), cancel: cancel,
+		hub: h, log: h.log.With("remote", r.RemoteAddr), remote: r.RemoteAddr, r: r, since: time.Now(), cancel: cancel,
 		in:   wire.NewReader[wire.FromAgent](r.Body),
-		wake: make(chan struct{}, 1), report: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), report: make(chan struct{}, 1), ask: make(chan struct{}, 1),
 	}
 	s.out = newOutput(w, 3*h.interval, func() { s.end(errStalled) })
 	if !h.enter(s) {
@@ -118,6 +124,13 @@ func (s *stream) serve(ctx context.Context) error {
 		return s.refuse(ctx, err)
 	}
 	s.log = s.log.With("node", hello.NodeID, "dpid", hello.DPID)
+	until, err := s.admit(hello)
+	if err != nil {
+		return s.refuse(ctx, err)
+	}
+	if !until.IsZero() {
+		defer time.AfterFunc(time.Until(until), func() { s.end(errExpired) }).Stop()
+	}
 	if err := s.hub.claim(s, hello); err != nil {
 		return s.refuse(ctx, err)
 	}
@@ -135,6 +148,7 @@ func (s *stream) serve(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { s.end(s.read()) })
 	wg.Go(func() { s.place(ctx, datapath) })
+	wg.Go(func() { s.lease(ctx) })
 	err = s.write(ctx, datapath, objects, revision)
 	s.end(err)
 	wg.Wait()
@@ -175,6 +189,24 @@ func (s *stream) greet() (*wire.Hello, error) {
 		return nil, refusal(fmt.Sprintf("hello: software is longer than %d", maxName))
 	}
 	return h, nil
+}
+
+// admit looks whether the connection may speak as the host of the hello.
+func (s *stream) admit(hello *wire.Hello) (until time.Time, err error) {
+	if s.hub.admit == nil {
+		return until, nil
+	}
+	s.hub.mu.Lock()
+	s.admitted = hello.NodeID // first: no revocation may be missed
+	s.hub.mu.Unlock()
+	if until, err = s.hub.admit(s.r, *hello); err == nil {
+		return until, nil
+	}
+	var refused *model.Error
+	if errors.As(err, &refused) {
+		s.log.Warn("agent refused", "reason", err)
+	}
+	return until, refusal(err.Error())
 }
 
 // registration turns a failure of Register into what the agent may know of it.
@@ -310,7 +342,7 @@ func (s *stream) read() error {
 		}
 		s.heard.Reset(3 * s.hub.interval)
 		switch {
-		case m.Hello != nil || m.Ack != nil && m.Ports != nil:
+		case m.Hello != nil || m.Ack != nil && m.Ports != nil || m.Asked != nil && (m.Ack != nil || m.Ports != nil):
 			return errors.New("the agent breaks the protocol: a second hello, or several messages in one")
 		case m.Ack != nil:
 			if err := s.acknowledge(m.Ack); err != nil {
@@ -318,6 +350,8 @@ func (s *stream) read() error {
 			}
 		case m.Ports != nil:
 			s.reported(m.Ports)
+		case m.Asked != nil:
+			s.asked(m.Asked)
 		}
 	}
 }

@@ -29,8 +29,8 @@ type Graph struct {
 }
 
 type table struct {
-	order   []model.Object // by id
-	uniques []map[string]string
+	order   []model.Object      // by id
+	uniques []map[string]string // as the resource's Uniques; of a shared group, the one that all have
 }
 
 type refKey struct {
@@ -39,12 +39,27 @@ type refKey struct {
 }
 
 // New gives an empty set.
-func New() *Graph {
-	g := &Graph{objects: map[string]model.Object{}, tables: map[*model.Resource]*table{}, refs: map[refKey]*members{}}
+func New() *Graph { return sized(nil) }
+
+// sized gives an empty set with room for so many objects of each resource.
+func sized(sizes map[*model.Resource]int) *Graph {
+	all := 0
+	for _, n := range sizes {
+		all += n
+	}
+	g := &Graph{objects: make(map[string]model.Object, all), tables: map[*model.Resource]*table{}, refs: make(map[refKey]*members, all)}
+	shared := map[string]map[string]string{} // by group
 	for _, r := range model.All() {
-		t := &table{}
-		for range r.Uniques {
-			t.uniques = append(t.uniques, map[string]string{})
+		t := &table{order: make([]model.Object, 0, sizes[r])}
+		for _, u := range r.Uniques {
+			m := make(map[string]string, sizes[r])
+			if u.Shared {
+				if shared[u.Name] == nil {
+					shared[u.Name] = m
+				}
+				m = shared[u.Name]
+			}
+			t.uniques = append(t.uniques, m)
 		}
 		g.tables[r] = t
 	}
@@ -66,7 +81,7 @@ func (g *Graph) Put(o model.Object) (old model.Object) {
 		}
 	}
 	for _, ref := range r.Refs {
-		if target := ref.Field.Text(o); target != "" {
+		for target := range ref.Targets(o) {
 			k := refKey{target, ref.Name}
 			m := g.refs[k]
 			if m == nil {
@@ -109,7 +124,7 @@ func (g *Graph) unindex(r *model.Resource, o model.Object) {
 		}
 	}
 	for _, ref := range r.Refs {
-		if target := ref.Field.Text(o); target != "" {
+		for target := range ref.Targets(o) {
 			k := refKey{target, ref.Name}
 			if m := g.refs[k]; m != nil && m.remove(o.Base().UUID) {
 				delete(g.refs, k)
@@ -164,8 +179,8 @@ func Children[T model.Object](g *Graph, uuid, ref string) []T {
 	return os
 }
 
-// ByUnique gives the uuid of the object of the resource that has these values in the uniqueness group; the values are the
-// text forms in the order of the group's fields.
+// ByUnique gives the uuid of the object of the resource, or of a shared group of any resource, that has these values in the uniqueness group;
+// the values are the text forms in the order of the group's fields.
 func (g *Graph) ByUnique(r *model.Resource, group string, values ...string) (string, bool) {
 	for i, u := range r.Uniques {
 		if u.Name != group {

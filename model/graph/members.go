@@ -5,8 +5,9 @@ import (
 	"slices"
 )
 
-// members is a set of uuids that is nearly always small: a slice until it is not.
+// members is a set of uuids that nearly always has one: a text, then a slice, then a map.
 type members struct {
+	one  string
 	few  []string
 	many map[string]struct{}
 }
@@ -14,19 +15,22 @@ type members struct {
 const fewMembers = 16
 
 func (m *members) add(uuid string) {
-	if m.many != nil {
+	switch {
+	case m.many != nil:
 		m.many[uuid] = struct{}{}
-		return
-	}
-	if slices.Contains(m.few, uuid) {
-		return
-	}
-	m.few = append(m.few, uuid)
-	if len(m.few) > fewMembers {
+	case m.one == uuid || slices.Contains(m.few, uuid):
+	case m.one == "" && m.few == nil:
+		m.one = uuid
+	case m.few == nil:
+		m.few, m.one = []string{m.one, uuid}, ""
+	case len(m.few) < fewMembers:
+		m.few = append(m.few, uuid)
+	default:
 		m.many = make(map[string]struct{}, 2*fewMembers)
 		for _, u := range m.few {
 			m.many[u] = struct{}{}
 		}
+		m.many[uuid] = struct{}{}
 		m.few = nil
 	}
 }
@@ -37,15 +41,24 @@ func (m *members) remove(uuid string) bool {
 		delete(m.many, uuid)
 		return len(m.many) == 0
 	}
+	if m.one == uuid {
+		m.one = ""
+	}
 	if i := slices.Index(m.few, uuid); i >= 0 {
 		m.few[i] = m.few[len(m.few)-1]
-		m.few = m.few[:len(m.few)-1]
+		m.few[len(m.few)-1] = ""
+		if m.few = m.few[:len(m.few)-1]; len(m.few) == 0 {
+			m.few = nil
+		}
 	}
-	return len(m.few) == 0
+	return m.one == "" && m.few == nil
 }
 
 func (m *members) all() iter.Seq[string] {
 	return func(yield func(string) bool) {
+		if m.one != "" && !yield(m.one) {
+			return
+		}
 		for _, u := range m.few {
 			if !yield(u) {
 				return

@@ -5,6 +5,7 @@ package modeltest
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"pgregory.net/rapid"
 
@@ -31,8 +32,16 @@ func Change(t *rapid.T, id uint32, rev int64) graph.Change {
 	network := func() string { return fmt.Sprintf("nw-%d", n("network", 3)) }
 	iface := func() int { return n("interface", 7) }
 	ifUUID := func(k int) string { return fmt.Sprintf("if-%d", k) }
+	segment := func() string { return fmt.Sprintf("seg-%d", n("segment", 2)) }
+	group := func() string { return fmt.Sprintf("sg-%d", n("group", 3)) }
+	sometimes := func(uuid func() string) string {
+		if n("given", 3) > 0 {
+			return ""
+		}
+		return uuid()
+	}
 	var o model.Object
-	switch n("kind", 13) {
+	switch n("kind", 22) {
 	case 0:
 		d := n("datapath", len(Hosts))
 		o, id = &model.Datapath{Meta: model.Meta{UUID: Hosts[d]}, DPID: model.DPID(d + 1)}, uint32(d+1)
@@ -43,6 +52,7 @@ func Change(t *rapid.T, id uint32, rev int64) graph.Change {
 		if k == 2 {
 			nw.Mode, nw.VNI = model.NetworkPhysical, 0
 		}
+		nw.SegmentUUID = sometimes(segment)
 		o, id = nw, uint32(k+1)
 	case 2, 3:
 		k := iface()
@@ -52,6 +62,9 @@ func Change(t *rapid.T, id uint32, rev int64) graph.Change {
 			mode = model.InterfaceSimulated
 		case 6:
 			mode = model.InterfaceHost
+		}
+		if n("other mode", 10) == 0 {
+			mode = []string{model.InterfaceVIF, model.InterfaceHost, model.InterfaceSimulated, model.InterfaceEdge}[n("mode", 4)]
 		}
 		o, id = &model.Interface{Meta: model.Meta{UUID: ifUUID(k)}, Mode: mode}, uint32(k+1)
 	case 4, 5:
@@ -66,7 +79,7 @@ func Change(t *rapid.T, id uint32, rev int64) graph.Change {
 		o = &model.ActiveInterface{Meta: model.Meta{UUID: fmt.Sprintf("aif-%d", k)}, InterfaceUUID: ifUUID(k), DatapathUUID: datapath()}
 	case 7, 8:
 		k := iface()
-		o = &model.MACLease{Meta: model.Meta{UUID: fmt.Sprintf("ml-%d", k)}, InterfaceUUID: ifUUID(k), MACAddress: model.MAC{2, 0, 0, 0, 0, byte(k)}}
+		o = &model.MACLease{Meta: model.Meta{UUID: fmt.Sprintf("ml-%d", k)}, InterfaceUUID: ifUUID(k), MACAddress: model.MAC{2, 0, 0, 0, 0, byte(k)}, SegmentUUID: sometimes(segment)}
 	case 9, 10:
 		k, i := n("lease", 9), iface()
 		l := &model.IPLease{Meta: model.Meta{UUID: fmt.Sprintf("il-%d", k)}, NetworkUUID: network(), InterfaceUUID: ifUUID(i)}
@@ -83,14 +96,71 @@ func Change(t *rapid.T, id uint32, rev int64) graph.Change {
 		if rapid.Bool().Draw(t, "service") {
 			o = &model.NetworkService{Meta: model.Meta{UUID: "ns-0"}, Mode: model.ServiceDHCP, InterfaceUUID: ifUUID(5)}
 		} else {
-			o = &model.DatapathNetwork{Meta: model.Meta{UUID: fmt.Sprintf("dpn-%d", n("wiring", 4))}, DatapathUUID: datapath(), NetworkUUID: network()}
+			d, nw := datapath(), network()
+			o = &model.DatapathNetwork{Meta: model.Meta{UUID: pair("dpn", d, nw)}, DatapathUUID: d, NetworkUUID: nw}
 		}
 	case 12:
 		o = &model.Topology{Meta: model.Meta{UUID: model.DefaultTopology}, Automatic: n("automatic", 4) > 0}
+	case 13:
+		k := n("segment", 2)
+		o, id = &model.Segment{Meta: model.Meta{UUID: fmt.Sprintf("seg-%d", k)}, Mode: model.SegmentVirtual, VNI: uint32(200 + k)}, uint32(k+1)
+	case 14:
+		d, s := datapath(), segment()
+		o = &model.DatapathSegment{Meta: model.Meta{UUID: pair("dps", d, s)}, DatapathUUID: d, SegmentUUID: s}
+	case 15:
+		i := ifUUID(iface())
+		if rapid.Bool().Draw(t, "segment") {
+			s := segment()
+			o = &model.InterfaceSegment{Meta: model.Meta{UUID: pair("ifs", i, s)}, InterfaceUUID: i, SegmentUUID: s, Static: rapid.Bool().Draw(t, "static")}
+		} else {
+			nw := network()
+			o = &model.InterfaceNetwork{Meta: model.Meta{UUID: pair("ifn", i, nw)}, InterfaceUUID: i, NetworkUUID: nw, Static: rapid.Bool().Draw(t, "static")}
+		}
+	case 16:
+		o = &model.RouteLink{Meta: model.Meta{UUID: fmt.Sprintf("rl-%d", n("link", 2))}, VNI: 300}
+	case 17:
+		o = &model.Route{Meta: model.Meta{UUID: fmt.Sprintf("r-%d", n("route", 5))}, InterfaceUUID: ifUUID(iface()), NetworkUUID: network(), RouteLinkUUID: fmt.Sprintf("rl-%d", n("link", 2))}
+	case 18:
+		g := &model.SecurityGroup{Meta: model.Meta{UUID: group()}}
+		if rapid.Bool().Draw(t, "rule") {
+			g.Rules = model.SecurityRules("tcp:22:" + group())
+		}
+		o = g
+	case 19:
+		g, i := group(), ifUUID(iface())
+		o = &model.SecurityGroupInterface{Meta: model.Meta{UUID: pair("sgi", g, i)}, SecurityGroupUUID: g, InterfaceUUID: i}
+	case 20:
+		tr := fmt.Sprintf("tr-%d", n("translation", 2))
+		switch n("part", 3) {
+		case 0:
+			o = &model.Translation{Meta: model.Meta{UUID: tr}, Mode: model.TranslationEdge, InterfaceUUID: ifUUID(iface())}
+		case 1:
+			k := n("vlan", 3)
+			o = &model.VLANTranslation{Meta: model.Meta{UUID: fmt.Sprintf("vt-%d", k)}, TranslationUUID: tr, NetworkUUID: network(), VLANID: uint16(k + 1)}
+		case 2:
+			o = &model.TranslationStaticAddress{Meta: model.Meta{UUID: fmt.Sprintf("trs-%d", n("row", 3))}, TranslationUUID: tr}
+		}
+	case 21:
+		switch n("part", 4) {
+		case 0:
+			o = &model.Filter{Meta: model.Meta{UUID: fmt.Sprintf("fil-%d", n("filter", 3))}, InterfaceUUID: ifUUID(iface())}
+		case 1:
+			o = &model.FilterStatic{Meta: model.Meta{UUID: fmt.Sprintf("fils-%d", n("rule", 4))}, FilterUUID: fmt.Sprintf("fil-%d", n("filter", 3)), Protocol: "tcp"}
+		case 2:
+			o = &model.DNSService{Meta: model.Meta{UUID: "dnss-0"}, NetworkServiceUUID: "ns-0"}
+		case 3:
+			o = &model.DNSRecord{Meta: model.Meta{UUID: fmt.Sprintf("dnsr-%d", n("record", 3))}, DNSServiceUUID: "dnss-0", Name: "a"}
+		}
 	}
 	o.Base().ID, o.Base().Revision = id, rev
 	if n("removed", 8) == 0 {
 		return graph.Change{UUID: o.Base().UUID}
 	}
 	return graph.Change{UUID: o.Base().UUID, Object: o}
+}
+
+// pair gives the uuid of a row that links two objects, of which there is but one.
+func pair(prefix, a, b string) string {
+	suffix := func(uuid string) string { return uuid[strings.IndexByte(uuid, '-')+1:] }
+	return prefix + "-" + suffix(a) + "x" + suffix(b)
 }

@@ -10,20 +10,22 @@ import (
 
 // Reaches reports whether the host has to be sent the object, by the reach that the object's resource declares:
 //
-//	everywhere  every host
-//	network     hosts on which the network is present
-//	datapath    the host itself, and hosts that share a virtual network with it
-//	interface   the host where it is; a vif or simulated one also hosts on which a network of its leases is present; a host
-//	            interface also hosts that have its datapath
-//	lease       hosts that have the interface and, unless it is a host interface, the network
-//	With        hosts that have all the objects referred to
+//	default    every host, the default topology; none, others
+//	needed     hosts on which it is present, or which need it because of what is present on them
+//	datapath   the host itself, and hosts that have a virtual network or segment which is present on it
+//	interface  the host where it is; a host interface also hosts that have its datapath, another one hosts that have a network,
+//	           segment or security group that it is in
+//	lease      hosts that have the interface and the network; of a host interface, and of one that shares a security group with
+//	           them, also hosts without the network
+//	local      the host where the interface that the object refers to is; of a simulated one all that have it
+//	With       hosts that have all the objects referred to, if the field If is set
 func (x *Index) Reaches(host string, o model.Object) bool {
 	r := model.Of(o)
 	switch r.Reach.Rule {
-	case "everywhere":
-		return true
-	case "network":
-		return x.Present(Pair{o.Base().UUID, host})
+	case "default":
+		return o.Base().UUID == model.DefaultTopology
+	case "needed":
+		return x.has(host, o.Base().UUID)
 	case "datapath":
 		return x.reachesDatapath(host, o.Base().UUID)
 	case "interface":
@@ -31,9 +33,12 @@ func (x *Index) Reaches(host string, o model.Object) bool {
 	case "lease":
 		l := o.(*model.IPLease)
 		i, ok := graph.Lookup[*model.Interface](x.g, l.InterfaceUUID)
-		return ok && x.reachesInterface(host, i) && (i.Mode == model.InterfaceHost || x.Present(Pair{l.NetworkUUID, host}))
+		return ok && x.reachesInterface(host, i) && (i.Mode == model.InterfaceHost || x.has(host, l.NetworkUUID) || x.hasGroupOf(host, i.UUID))
+	case "local":
+		i, ok := graph.Lookup[*model.Interface](x.g, r.Field(r.Reach.With[0]).Text(o))
+		return ok && (x.interfaces[i.UUID].datapath == host || i.Mode == model.InterfaceSimulated && x.reachesInterface(host, i))
 	}
-	if len(r.Reach.With) == 0 {
+	if len(r.Reach.With) == 0 || r.Reach.If != "" && !r.Field(r.Reach.If).IsSet(o) {
 		return false
 	}
 	for _, name := range r.Reach.With {
@@ -53,18 +58,47 @@ func (x *Index) reachesInterface(host string, i *model.Interface) bool {
 	if i.Mode == model.InterfaceHost {
 		return a.datapath != "" && x.reachesDatapath(host, a.datapath)
 	}
-	return slices.ContainsFunc(a.networks, func(n string) bool { return x.Present(Pair{n, host}) })
+	return slices.ContainsFunc(a.domains, func(n string) bool { return x.has(host, n) })
+}
+
+// has reports whether the domain or route link is present on the host, or needed there.
+func (x *Index) has(host, domain string) bool {
+	if _, ok := x.needs[host][domain]; ok {
+		return true
+	}
+	return x.Present(Pair{domain, host})
+}
+
+// hasGroupOf reports whether the host has a security group that the interface is in.
+func (x *Index) hasGroupOf(host, iface string) bool {
+	domains := x.interfaces[iface].domains
+	i, _ := slices.BinarySearch(domains, model.SecurityGroups.Prefix+"-")
+	return slices.ContainsFunc(domains[i:], func(g string) bool { return x.has(host, g) })
 }
 
 func (x *Index) reachesDatapath(host, datapath string) bool {
 	if host == datapath {
 		return true
 	}
-	for n := range x.on[host] {
-		if x.counts[n][datapath] == 0 || !x.Present(Pair{n, host}) || !x.Present(Pair{n, datapath}) {
-			continue
+	carried := func(domain string) bool { // between hosts
+		if x.counts[domain][datapath] == 0 || !x.Present(Pair{domain, datapath}) {
+			return false
 		}
-		if nw, ok := graph.Lookup[*model.Network](x.g, n); ok && nw.Mode != model.NetworkPhysical {
+		switch o, _ := x.g.Get(domain); o := o.(type) {
+		case *model.Network:
+			return o.Mode == model.NetworkVirtual
+		case *model.Segment:
+			return o.Mode == model.SegmentVirtual
+		}
+		return false
+	}
+	for n := range x.on[host] {
+		if carried(n) && x.Present(Pair{n, host}) {
+			return true
+		}
+	}
+	for n := range x.needs[host] {
+		if carried(n) {
 			return true
 		}
 	}

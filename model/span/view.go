@@ -1,6 +1,7 @@
 package span
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/openvnet/openvnet/model"
@@ -37,22 +38,16 @@ func (v *View) Len() int { return len(v.has) }
 // Snapshot gives the host's whole share, resources in order of reference, and takes it as told.
 func (v *View) Snapshot(x *Index) []model.Object {
 	c := candidates{x: x}
-	for _, r := range model.All() {
-		if r.Reach.Rule == "everywhere" {
-			for _, o := range x.g.List(r) {
-				c.add(o.Base().UUID)
-			}
-		}
-	}
+	c.add(model.DefaultTopology)
 	c.datapath(v.host)
 	for i := range x.InterfacesAt(v.host) {
 		c.object(i)
 	}
 	for n := range x.NetworksOn(v.host) {
-		c.network(n)
-		for d := range x.DatapathsOf(n) {
-			c.datapath(d)
-		}
+		c.domainAndDatapaths(n)
+	}
+	for n := range x.needs[v.host] {
+		c.domainAndDatapaths(n)
 	}
 	v.has = make(map[string]struct{}, len(c.set))
 	byResource := map[*model.Resource][]model.Object{}
@@ -144,6 +139,7 @@ func concerned(x *Index, e *Effects, views map[string]*View) map[string]*candida
 	}
 	// A changed object: the hosts that had to do with it before or after.
 	for _, ch := range e.Changed {
+		followed := ch.changesReach()
 		for _, o := range []model.Object{ch.Old, ch.New} {
 			if o == nil {
 				continue
@@ -151,13 +147,16 @@ func concerned(x *Index, e *Effects, views map[string]*View) map[string]*candida
 			for host := range hostsOf(x, e, views, o) {
 				if c := of(host); c != nil {
 					c.changed(o.Base().UUID)
+					if followed {
+						c.object(o.Base().UUID)
+					}
 				}
 			}
 		}
 	}
-	// An interface that moved, or came to other networks: what hangs from it, on the hosts of both sides.
+	// An interface that moved, or came to other domains: what hangs from it, on the hosts of both sides.
 	for i, m := range e.Interfaces {
-		if m.old.datapath == m.new.datapath && slices.Equal(m.old.networks, m.new.networks) {
+		if m.old.datapath == m.new.datapath && slices.Equal(m.old.domains, m.new.domains) {
 			continue
 		}
 		for host := range m.hosts(x, e, x.isHost(i)) {
@@ -166,13 +165,13 @@ func concerned(x *Index, e *Effects, views map[string]*View) map[string]*candida
 			}
 		}
 	}
-	// A network that came to a host or left it: all of the network there, and the host among the network's others.
+	// A domain that came to a host or left it: all of the domain there, and the host among the domain's others.
 	for p := range e.Flips {
 		hs := map[string]struct{}{}
 		x.hostsOfNetwork(e, p.Network, hs)
 		here := of(p.Datapath)
 		if here != nil {
-			here.network(p.Network)
+			here.domain(p.Network)
 		}
 		for d := range hs {
 			if here != nil {
@@ -183,7 +182,35 @@ func concerned(x *Index, e *Effects, views map[string]*View) map[string]*candida
 			}
 		}
 	}
+	// What a host has come to need, or needs no more.
+	for _, p := range e.needFlips {
+		here := of(p.Datapath)
+		if here == nil {
+			continue
+		}
+		here.domain(p.Network)
+		hs := map[string]struct{}{}
+		x.hostsOfNetwork(e, p.Network, hs)
+		for d := range hs {
+			here.datapath(d)
+		}
+	}
 	return cs
+}
+
+// changesReach reports whether the change may move what follows the object, apart from what Effects says of interfaces and domains.
+func (c Changed) changesReach() bool {
+	if c.Old == nil || c.New == nil {
+		return true
+	}
+	r := model.Of(c.New)
+	if r == model.Interfaces {
+		return c.Old.(*model.Interface).Mode != c.New.(*model.Interface).Mode
+	}
+	return slices.ContainsFunc(r.Reach.With, func(name string) bool {
+		f := r.Field(name)
+		return f.Text(c.Old) != f.Text(c.New)
+	}) // nothing follows a row with If
 }
 
 // hosts gives the datapaths that the interface's old and new attachment have to do with; a host interface's are also those that know its
@@ -195,18 +222,20 @@ func (m Moved) hosts(x *Index, e *Effects, host bool) map[string]struct{} {
 		if host {
 			x.hostsOfDatapath(e, a.datapath, hs)
 		}
-		for _, n := range a.networks {
+		for _, n := range a.domains {
 			x.hostsOfNetwork(e, n, hs)
 		}
 	}
 	return hs
 }
 
-// hostsOfNetwork adds the datapaths on which the network has interfaces, and those that it has just left.
+// hostsOfNetwork adds the datapaths on which the network, or other domain, has interfaces, those that need it, and those that it
+// has just left or that need it no more.
 func (x *Index) hostsOfNetwork(e *Effects, network string, hs map[string]struct{}) {
 	for d := range x.counts[network] {
 		hs[d] = struct{}{}
 	}
+	maps.Copy(hs, x.neededOn[network])
 	for _, d := range e.flipsOfNetwork[network] {
 		hs[d] = struct{}{}
 	}
@@ -217,43 +246,46 @@ func hostsOf(x *Index, e *Effects, views map[string]*View, o model.Object) map[s
 	hs := map[string]struct{}{}
 	r := model.Of(o)
 	switch r.Reach.Rule {
-	case "everywhere":
-		for h := range views {
-			hs[h] = struct{}{}
+	case "default":
+		if o.Base().UUID == model.DefaultTopology {
+			for h := range views {
+				hs[h] = struct{}{}
+			}
 		}
-		return hs
-	case "network":
+	case "needed":
 		x.hostsOfNetwork(e, o.Base().UUID, hs)
-		return hs
 	case "datapath":
 		x.hostsOfDatapath(e, o.Base().UUID, hs)
-		return hs
-	}
-	iface := ""
-	for _, f := range r.Fields {
-		switch {
-		case f.Name == "interface_uuid":
-			iface = f.Text(o)
-		case f.Ref == "networks":
-			x.hostsOfNetwork(e, f.Text(o), hs)
-		case f.Ref == "datapaths":
-			hs[f.Text(o)] = struct{}{}
+	case "interface":
+		return x.hostsOfInterface(e, o.Base().UUID)
+	case "lease":
+		return x.hostsOfInterface(e, o.(*model.IPLease).InterfaceUUID)
+	default:
+		// It reaches no host that one of its referents does not reach, as it is or as it was.
+		if len(r.Reach.With) == 0 {
+			break
+		}
+		target := r.Field(r.Reach.With[0]).Text(o)
+		now, _ := x.g.Get(target)
+		for _, t := range []model.Object{now, e.before[target]} {
+			if t != nil {
+				maps.Copy(hs, hostsOf(x, e, views, t))
+			}
 		}
 	}
-	if r == model.Interfaces {
-		iface = o.Base().UUID
-	}
+	return hs
+}
+
+// hostsOfInterface gives the datapaths that the interface may have to do with, before or after.
+func (x *Index) hostsOfInterface(e *Effects, iface string) map[string]struct{} {
 	if iface == "" {
-		return hs
+		return nil
 	}
 	m, moved := e.Interfaces[iface]
 	if !moved {
 		m = Moved{old: x.interfaces[iface], new: x.interfaces[iface]}
 	}
-	for h := range m.hosts(x, e, x.isHost(iface) || isHostInterface(o)) {
-		hs[h] = struct{}{}
-	}
-	return hs
+	return m.hosts(x, e, x.isHost(iface) || isHostInterface(e.before[iface]))
 }
 
 func isHostInterface(o model.Object) bool {
@@ -282,8 +314,9 @@ func (x *Index) hostsOfDatapath(e *Effects, datapath string, hs map[string]struc
 
 // candidates collects uuids of objects to look at for one host; true for those that have changed themselves.
 type candidates struct {
-	x   *Index
-	set map[string]bool
+	x        *Index
+	set      map[string]bool
+	followed map[string]struct{} // whose followers are in it
 }
 
 func (c *candidates) add(uuid string) {
@@ -304,9 +337,13 @@ func (c *candidates) changed(uuid string) {
 func (c *candidates) object(uuid string) {
 	c.add(uuid)
 	r := model.ByUUID(uuid)
-	if r == nil {
+	if _, done := c.followed[uuid]; done || r == nil {
 		return
 	}
+	if c.followed == nil {
+		c.followed = map[string]struct{}{}
+	}
+	c.followed[uuid] = struct{}{}
 	for _, ref := range followers()[r.Plural] {
 		for o := range c.x.g.Referrers(uuid, ref) {
 			c.object(o.Base().UUID)
@@ -314,11 +351,19 @@ func (c *candidates) object(uuid string) {
 	}
 }
 
-// network adds a network and everything that a host on which it is present has to know of it.
-func (c *candidates) network(uuid string) {
+// domain adds a network, another domain or a route link, and everything that a host which has it has to know of it.
+func (c *candidates) domain(uuid string) {
 	c.object(uuid)
 	for i := range c.x.InterfacesOf(uuid) {
 		c.object(i)
+	}
+}
+
+// domainAndDatapaths adds a domain and the hosts on which it is present.
+func (c *candidates) domainAndDatapaths(uuid string) {
+	c.domain(uuid)
+	for d := range c.x.DatapathsOf(uuid) {
+		c.datapath(d)
 	}
 }
 

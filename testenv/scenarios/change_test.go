@@ -41,6 +41,7 @@ func TestPrivilegedChanges(t *testing.T) {
 	run("address", s.changeAddress)
 	run("interface", s.changeInterface)
 	run("DHCP service", s.changeService)
+	run("lease at the first question", s.leaseOnDemand)
 	same.lossless(t, "changes in the same network")
 	run("network", s.changeNetwork)
 	other.lossless(t, "changes in another network")
@@ -131,6 +132,33 @@ func (s *scene) changeInterface(t *testing.T, tn tenant) {
 		s.ceases(t, tn.guests[0], g.v4())
 		s.closed(t, g, tn)
 	}
+}
+
+// leaseOnDemand has a guest whose interface has no address until its DHCP client asks for one: then a policy leases it the next of a range.
+func (s *scene) leaseOnDemand(t *testing.T, tn tenant) {
+	spec := s.lab.Spec()
+	lg := guestOf(&spec, "vm8")
+	g := guest{name: lg.Name, tenant: tn.name, n: 8, mac: lg.MAC, port: lg.Port}
+	s.kill(t, g.name, lab.DHCPClient)
+	s.apply(t, client.Documents{
+		"ip_range_groups":            {{"uuid": "iprg-pool"}},
+		"ip_ranges":                  {{"uuid": "ipr-pool", "ip_range_group_uuid": "iprg-pool", "begin_ipv4_address": g.v4(), "end_ipv4_address": addr4(g.n + 10)}},
+		"lease_policies":             {{"uuid": "lp-pool", "timing": "dhcp"}},
+		"lease_policy_base_networks": {{"lease_policy_uuid": "lp-pool", "network_uuid": tn.network(), "ip_range_group_uuid": "iprg-pool"}},
+		"interfaces":                 {{"uuid": g.iface(), "mode": "vif", "port_name": g.port, "mac_address": g.mac}},
+	})
+	s.apply(t, client.Documents{"lease_policy_base_interfaces": {{"lease_policy_uuid": "lp-pool", "interface_uuid": g.iface()}}})
+	s.exec(t, g.name, "ip", "-4", "addr", "flush", "dev", "eth0")
+	asked := time.Now()
+	s.start(t, g.name, lab.DHCPClient)
+	s.leased(t, g)
+	t.Logf("an address %v after the DHCP client was started", time.Since(asked).Round(time.Millisecond))
+	for _, m := range tn.guests {
+		s.soon(t, m, g.v4())
+	}
+	s.remove(t, g.iface())
+	s.remove(t, "lp-pool")
+	s.remove(t, "iprg-pool")
 }
 
 // closed fails the test if anything goes between the guest and the tenant's, in either direction, even to hardware addresses.

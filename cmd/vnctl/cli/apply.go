@@ -15,43 +15,69 @@ import (
 	"github.com/openvnet/openvnet/client"
 	"github.com/openvnet/openvnet/internal/document"
 	"github.com/openvnet/openvnet/model"
+	"github.com/openvnet/openvnet/model/compact"
 )
 
-func (e *Env) applyCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "apply -f FILE", Short: "Create or change many objects from documents, all or none",
-		Long: `Reads YAML or JSON documents: maps from the plural of a resource to a list of objects. Objects that are not there are
+const documentsHelp = `Reads YAML or JSON documents: maps from the plural of a resource to a list of objects. Objects that are not there are
 created, those that differ are changed, the others are left alone; the order does not matter. An object is known by its uuid,
-which makes a second run change nothing. Either everything is done or nothing. A directory stands for its files *.yaml,
-*.yml and *.json; - for the standard input; -f may be given several times.`,
-		Example: examples["apply"],
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return fmt.Errorf("%s takes its files with -f", cmd.CommandPath())
-			}
-			return nil
-		},
+which makes a second run change nothing. A document that begins with virtual_network is the compact form of a whole network,
+which "vnctl expand" turns into objects. A directory stands for its files *.yaml, *.yml and *.json; - for the standard input;
+-f may be given several times.
+
+With --prune the objects get the labels of the selector, and objects that have all of these labels but are in no document are
+deleted.`
+
+// documentCommands are the commands over files of documents.
+func (e *Env) documentCommands() []*cobra.Command {
+	return []*cobra.Command{e.applyCommand(), e.planCommand(), e.diffCommand(), e.expandCommand(), e.exportCommand()}
+}
+
+// withDocuments makes a command that reads files.
+func (e *Env) withDocuments(cmd *cobra.Command, run func(cmd *cobra.Command, docs documents) error) *cobra.Command {
+	cmd.Use += " -f FILE"
+	cmd.Example = examples[cmd.Name()]
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return fmt.Errorf("%s takes its files with -f", cmd.CommandPath())
+		}
+		return nil
 	}
+	cmd.Flags().SortFlags = false
 	files := cmd.Flags().StringArrayP("file", "f", nil, "`FILE`, directory or - (required)")
 	noError(cmd.MarkFlagRequired("file"))
-	write := e.addWrite(cmd, false)
-	cmd.Flags().SortFlags = false
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		docs, err := e.documents(*files)
 		if err != nil {
 			return err
 		}
-		c, err := write.client(e)
-		if err != nil {
-			return err
-		}
-		applied, err := c.Apply(cmd.Context(), docs.params())
-		if err != nil {
-			return docs.locate(err)
-		}
-		return e.printApplied(applied, write.dryRun)
+		return docs.locate(run(cmd, docs))
 	}
 	return cmd
+}
+
+func (e *Env) applyCommand() *cobra.Command {
+	var prune string
+	var write *writeFlags
+	cmd := e.withDocuments(&cobra.Command{Use: "apply", Short: "Create or change many objects from documents, all or none",
+		Long: documentsHelp + "\n\nEither everything is done or nothing. \"vnctl plan\" says what would be done."},
+		func(cmd *cobra.Command, docs documents) error {
+			c, err := write.client(e, prune)
+			if err != nil {
+				return err
+			}
+			applied, err := c.Apply(cmd.Context(), docs.params())
+			if err != nil {
+				return err
+			}
+			return e.printApplied(applied, write.dryRun)
+		})
+	pruneFlag(cmd, &prune)
+	write = e.addWrite(cmd, false)
+	return cmd
+}
+
+func pruneFlag(cmd *cobra.Command, prune *string) {
+	cmd.Flags().StringVar(prune, "prune", "", "delete what has these labels and is in no document: `KEY=VALUE[,...]`")
 }
 
 // documents are the objects of the files, in the order in which they are sent.
@@ -63,6 +89,7 @@ type documents struct {
 type located struct {
 	file   string
 	line   int
+	path   string // within a compact document, what it is expanded from: "guests.web1"
 	params client.Params
 	lines  map[string]int // of the parameters
 }
@@ -90,6 +117,9 @@ func (d documents) locate(err error) error {
 	}
 	l := d.byPlural[plural][n]
 	_, field, _ := strings.Cut(rest, "].")
+	if l.path != "" {
+		return fmt.Errorf("%s:%d: %s: %w", l.file, cmp.Or(l.lines[field], l.line), l.path, err)
+	}
 	return fmt.Errorf("%s:%d: %w", l.file, cmp.Or(l.lines[field], l.line), err)
 }
 
@@ -97,7 +127,7 @@ func (d documents) locate(err error) error {
 func (e *Env) documents(files []string) (documents, error) {
 	d := documents{byPlural: map[string][]located{}}
 	for _, name := range files {
-		paths, err := expand(name)
+		paths, err := filesOf(name)
 		if err != nil {
 			return d, err
 		}
@@ -123,8 +153,8 @@ func (e *Env) documents(files []string) (documents, error) {
 	return d, nil
 }
 
-// expand gives the files that an argument stands for.
-func expand(name string) ([]string, error) {
+// filesOf gives the files that an argument stands for.
+func filesOf(name string) ([]string, error) {
 	if name == "-" {
 		return []string{name}, nil
 	}
@@ -165,6 +195,12 @@ func (d documents) read(file string, text []byte) error {
 		if doc.Kind != document.Map {
 			return fmt.Errorf("%s:%d: a document is a map from resources to lists, not %s", file, doc.Line, doc.String())
 		}
+		if compact.Is(&doc) {
+			if err := d.expand(file, &doc); err != nil {
+				return err
+			}
+			continue
+		}
 		for _, m := range doc.Members {
 			r := model.ByPlural(m.Name)
 			if r == nil || r.Hidden {
@@ -188,24 +224,57 @@ func (d documents) read(file string, text []byte) error {
 	return nil
 }
 
+// expand adds what a compact document stands for.
+func (d documents) expand(file string, doc *document.Value) error {
+	docs, err := compact.Expand(doc)
+	if err != nil {
+		var mistakes compact.Errors
+		if !errors.As(err, &mistakes) {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		var all []error
+		for _, m := range mistakes {
+			all = append(all, fmt.Errorf("%s:%d: %s: %s", file, m.Line, cmp.Or(m.Path, compact.Key), m.Reason))
+		}
+		return errors.Join(all...)
+	}
+	for _, x := range docs {
+		plural := x.Resource.Plural
+		d.byPlural[plural] = append(d.byPlural[plural], located{file: file, line: x.Line, path: x.Path, params: x.Params, lines: x.Lines})
+	}
+	return nil
+}
+
 func readObject(file string, r *model.Resource, v *document.Value) (located, error) {
 	l := located{file: file, line: v.Line, params: client.Params{}, lines: map[string]int{}}
 	if v.Kind != document.Map {
-		return l, fmt.Errorf("%s:%d: %s must be a map, not %s", file, v.Line, withArticle(r.Title()), v.String())
+		return l, fmt.Errorf("%s:%d: %s must be a map, not %s", file, v.Line, r.Indefinite(), v.String())
 	}
 	known := settable(r)
 	for _, m := range v.Members {
-		i := slices.IndexFunc(known, func(f *model.Field) bool { return f.Name == m.Name })
+		i := slices.IndexFunc(known, func(f *model.Field) bool { return f.Name == m.Name || f.Alias == m.Name && m.Name != "" })
 		if i < 0 {
-			return l, fmt.Errorf("%s:%d: %s has no parameter %q; there are %s", file, m.Line, withArticle(r.Title()), m.Name, fieldNames(known))
+			return l, fmt.Errorf("%s:%d: %s has no parameter %q; there are %s", file, m.Line, r.Indefinite(), m.Name, fieldNames(known))
 		}
-		if m.Kind != document.Scalar {
+		value := m.Scalar
+		switch {
+		case m.Kind == document.Map && known[i].Name == "labels":
+			labels := map[string]any{}
+			for _, label := range m.Members {
+				labels[label.Name] = label.Scalar
+			}
+			value = labels
+		case m.Kind != document.Scalar:
 			return l, fmt.Errorf("%s:%d: %s must be a single value, not %s", file, m.Line, m.Name, m.Value.String())
 		}
-		if _, err := known[i].Parse(m.Scalar); err != nil {
+		if _, err := known[i].Parse(value); err != nil {
 			return l, fmt.Errorf("%s:%d: %w", file, m.Line, err)
 		}
-		l.params[m.Name], l.lines[m.Name] = m.Scalar, m.Line
+		name := known[i].Name
+		if _, ok := l.params[name]; ok {
+			return l, fmt.Errorf("%s:%d: %s is given twice, once by its older name", file, m.Line, name)
+		}
+		l.params[name], l.lines[name] = value, m.Line
 	}
 	for _, f := range known {
 		if _, ok := l.params[f.Name]; f.Required && !ok {
@@ -249,7 +318,15 @@ func (e *Env) printApplied(a *client.Applied, dryRun bool) error {
 			how = " (dry run)"
 		}
 		for _, item := range a.Items {
-			fmt.Fprintf(e.Stdout, "%s %s%s\n", item.UUID, item.Action, how)
+			fields := ""
+			if item.Action == client.Updated && len(item.Changes) > 0 {
+				names := make([]string, len(item.Changes))
+				for i, c := range item.Changes {
+					names[i] = c.Field
+				}
+				fields = " (" + strings.Join(names, ", ") + ")"
+			}
+			fmt.Fprintf(e.Stdout, "%s %s%s%s\n", item.UUID, item.Action, fields, how)
 		}
 	}
 	if a.Applied {

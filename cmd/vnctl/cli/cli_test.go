@@ -68,10 +68,12 @@ func (s *shell) run(args ...string) (code int, stdout, stderr string) {
 	return code, s.stdout.String(), s.stderr.String()
 }
 
+func all([]string) bool { return true }
+
 func TestHelp(t *testing.T) {
 	s := newShell(t)
 	var all strings.Builder
-	for _, args := range []string{"", "networks", "networks add", "networks modify", "interfaces show", "interfaces ports del", "datapaths networks add", "apply"} {
+	for _, args := range []string{"", "networks", "networks add", "networks modify", "interfaces show", "interfaces ports del", "datapaths networks add", "filters static add", "lease-policies", "ip-leases attach", "apply", "plan", "batch", "watch", "token create"} {
 		code, stdout, stderr := s.run(append(strings.Fields(args), "--help")...)
 		if code != 0 || stderr != "" {
 			t.Errorf("%s --help: %d %s", args, code, stderr)
@@ -96,7 +98,7 @@ func TestExplain(t *testing.T) {
 
 // Every exposed resource has commands, every field its flags, and every example stands at a command.
 func TestCommandsFollowTheModel(t *testing.T) {
-	root := newShell(t).env.root()
+	root := newShell(t).env.root(all)
 	find := func(path ...string) *cobra.Command {
 		t.Helper()
 		cmd, rest, err := root.Find(path)
@@ -112,8 +114,14 @@ func TestCommandsFollowTheModel(t *testing.T) {
 		}
 		add := find(append(path, "add")...)
 		for _, f := range settable(r, strings.Fields(taken)...) {
-			if add.Flags().Lookup(f.Name) == nil || add.Flags().Lookup(hyphens(f.Name)) == nil {
+			if add.Flags().Lookup(f.Name) == nil || add.Flags().Lookup(hyphens(f.Name)) == nil || f.Alias != "" && add.Flags().Lookup(f.Alias) == nil {
 				t.Errorf("%s add has no flag for %s", r.Plural, f.Name)
+			}
+		}
+		find(append(path, "modify")...) // all have labels
+		for _, way := range []string{hyphens(r.Plural), r.Plural, r.Name, r.Prefix} {
+			if find(way, "add").Name() != "add" {
+				t.Errorf("%s is no way of naming %s", way, r.Plural)
 			}
 		}
 		for _, f := range r.Fields {
@@ -139,7 +147,20 @@ func TestUsageErrors(t *testing.T) {
 		"networks nonsense":                          `"nonsense" is no command of vnctl networks`,
 		"networks add --nonsense":                    `unknown flag: --nonsense`,
 		"interfaces add":                             `required flag(s) "mode" not set`,
-		"networks add extra":                         `takes 0 arguments`,
+		"networks add extra":                         `takes no argument "extra"`,
+		"segments add 10.0.0.0/24 --mode virtual":    `takes no argument "10.0.0.0/24"`,
+		"interfaces add vif --mode vif":              `"vif" is a second value of --mode`,
+		"mac_ranges nonsense":                        `"nonsense" is no command of vnctl mr`,
+		"ip-leases attach il-a":                      `takes one of --interface-uuid and --mac-lease-uuid`,
+		"batch a b":                                  `takes one file`,
+		"plan -f x y":                                `takes its files with -f`,
+		"export nothing":                             `"nothing" is no resource`,
+		"watch nothing":                              `"nothing" is no resource`,
+		"token create":                               `takes 1 arguments, NAME`,
+		"token create a":                             `required flag(s) "role"`,
+		"hosts nonsense":                             `takes no argument "nonsense"`,
+		"networks show --token-file /does/not/exist": `read the token:`,
+		"networks show --ca /does/not/exist":         `read the CA:`,
 		"networks modify":                            `takes 1 arguments, UUID, not 0`,
 		"networks modify nw-a":                       `nothing to change`,
 		"networks del":                               `needs UUID`,
@@ -196,22 +217,28 @@ func TestPlainBooleans(t *testing.T) {
 }
 
 func TestConfig(t *testing.T) {
-	const given = "# comment\nwebapi_uri: 10.0.0.1 # the manager\nwebapi_port: \"8080\"\noutput_format: yml\n"
+	const given = "# comment\nwebapi_uri: 10.0.0.1 # the manager\nwebapi_port: \"8080\"\noutput_format: yml\ntoken_file: /t\n"
 	for name, test := range map[string]struct {
 		files map[string]string // below the home directory
-		env   string
+		env   map[string]string
 		flags globalFlags
 		want  config
 		err   string
 	}{
-		"nothing":         {want: config{"127.0.0.1:9090", "table"}},
-		"file":            {files: map[string]string{".vnctl.conf": given}, want: config{"http://10.0.0.1:8080/api/1.0", "yml"}},
-		"first file":      {files: map[string]string{".vnctl.conf": given, ".vnctlrc": "---\nwebapi_uri: h"}, want: config{"http://h:9090/api/1.0", "table"}},
-		"OpenVNet's form": {files: map[string]string{".vnctlrc": "webapi_uri '::1'\nwebapi_protocol = \"https\"\n\nwebapi_version 1.0"}, want: config{"https://[::1]:9090/api/1.0", "table"}},
-		"environment":     {files: map[string]string{".vnctlrc": given}, env: "h:1", want: config{"h:1", "yml"}},
-		"flags":           {files: map[string]string{".vnctlrc": given}, env: "h:1", flags: globalFlags{"h:2", "json"}, want: config{"h:2", "json"}},
-		"unknown key":     {files: map[string]string{".vnctlrc": "webapi_url: x"}, err: `.vnctlrc:1: unknown key "webapi_url"`},
-		"no key":          {files: map[string]string{".vnctlrc": "\n\nhello"}, err: `.vnctlrc:3: "hello" is not a line`},
+		"nothing":    {want: config{server: "http://127.0.0.1:9090/api/1.0", output: "table"}},
+		"file":       {files: map[string]string{".vnctl.conf": given}, want: config{server: "http://10.0.0.1:8080/api/1.0", output: "yml", tokenFile: "/t"}},
+		"first file": {files: map[string]string{".vnctl.conf": given, ".vnctlrc": "---\nwebapi_uri: h"}, want: config{server: "http://h:9090/api/1.0", output: "table"}},
+		"OpenVNet's form": {files: map[string]string{".vnctlrc": "webapi_uri '::1'\nwebapi_protocol = \"https\"\n\nwebapi_version 1.0\nconfig.output_format :json\nwebapi_port(9091)"},
+			want: config{server: "https://[::1]:9091/api/1.0", output: "json"}},
+		"environment": {files: map[string]string{".vnctlrc": given}, env: map[string]string{"VNET_WEBAPI": "h:1", "VNET_TOKEN": "s"},
+			want: config{server: "http://h:1", output: "yml", token: "s", tokenFile: "/t"}},
+		"flags": {files: map[string]string{".vnctlrc": given}, env: map[string]string{"VNET_WEBAPI": "h:1", "VNET_TOKEN": "s", "VNET_CA": "/c"},
+			flags: globalFlags{server: "http://h:2", output: "json", tokenFile: "/u", ca: "/d"}, want: config{server: "http://h:2", output: "json", tokenFile: "/u", caFile: "/d"}},
+		"a CA means TLS":        {files: map[string]string{".vnctlrc": "ca_file: /c"}, env: map[string]string{"VNET_WEBAPI": "h:1"}, want: config{server: "https://h:1", output: "table", caFile: "/c"}},
+		"unless said otherwise": {files: map[string]string{".vnctlrc": "ca_file: /c\nwebapi_protocol: http"}, want: config{server: "http://127.0.0.1:9090/api/1.0", output: "table", caFile: "/c"}},
+		"unknown key":           {files: map[string]string{".vnctlrc": "webapi_url: x"}, err: `.vnctlrc:1: unknown key "webapi_url"; there are webapi_protocol`},
+		"no key":                {files: map[string]string{".vnctlrc": "\n\nhello"}, err: `.vnctlrc:3: unknown key "hello"`},
+		"no value":              {files: map[string]string{".vnctlrc": "webapi_port:"}, err: `.vnctlrc:1: webapi_port has no value`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newShell(t)
@@ -220,7 +247,7 @@ func TestConfig(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			s.vars["VNET_WEBAPI"], s.env.flags = test.env, test.flags
+			s.vars, s.env.flags = test.env, test.flags
 			got, err := s.env.config()
 			if test.err != "" {
 				if err == nil || !strings.Contains(err.Error(), test.err) {
@@ -235,19 +262,35 @@ func TestConfig(t *testing.T) {
 	}
 }
 
+func TestSettingNames(t *testing.T) {
+	names := strings.Split(settingNames, ", ")
+	for _, name := range names {
+		if _, ok := settings[name]; !ok {
+			t.Errorf("%s is no setting", name)
+		}
+	}
+	if len(names) != len(settings) {
+		t.Errorf("%d names of %d settings", len(names), len(settings))
+	}
+}
+
 func TestDocuments(t *testing.T) {
 	for name, test := range map[string]struct{ text, want string }{
 		"unknown resource":  {"networks:\n- {ipv4_network: 10.0.0.0}\nnetwork: []", `f.yaml:3: "network" is no resource`},
 		"unknown parameter": {"networks:\n- uuid: nw-a\n  ipv4_networks: 10.0.0.0", `f.yaml:3: a network has no parameter "ipv4_networks"`},
 		"read-only":         {"networks:\n- {vni: 1}", `f.yaml:2: a network has no parameter "vni"`},
 		"hidden":            {"active_interfaces: []", `f.yaml:1: "active_interfaces" is no resource`},
-		"wrong value":       {"networks:\n- ipv4_network: 10.0.0.0\n  mode: vlan", `f.yaml:3: mode: "vlan" is not one of virtual, physical`},
+		"wrong value":       {"networks:\n- ipv4_network: 10.0.0.0\n  mode: vlan", `f.yaml:3: mode: "vlan" is not one of virtual`},
 		"missing":           {"interfaces:\n- uuid: if-a\n- {mode: vif}", `f.yaml:2: the interface lacks mode`},
 		"nested":            {"networks:\n- mode: [a]", `f.yaml:2: mode must be a single value, not a list`},
 		"no list":           {"networks: {}", `f.yaml:1: networks must be a list, not a map`},
 		"no map":            {"- a", `f.yaml:1: a document is a map`},
 		"no object":         {"networks:\n- a", `f.yaml:2: a network must be a map, not "a"`},
 		"no YAML":           {"networks: [", `f.yaml:1: not YAML`},
+		"both names":        {"networks:\n- {mode: virtual, network_mode: virtual}", `f.yaml:2: mode is given twice`},
+		"labels":            {"networks:\n- labels: {A: b}", `f.yaml:2: labels: `},
+		"compact":           {"virtual_network: a\nnothing: b\nguests: {x: {networkk: y}}", "f.yaml:2: nothing: "},
+		"all of compact":    {"virtual_network: a\nnothing: b\nguests: {x: {networkk: y}}", "f.yaml:3: guests.x.networkk: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := documents{byPlural: map[string][]located{}}.read("f.yaml", []byte(test.text))
@@ -292,7 +335,7 @@ func TestTables(t *testing.T) {
 	const one = `{"uuid": "if-a", "id": 1, "display_name": null, "mode": "vif", "enable_routing": false, "ipv4_address": "10.0.0.1", "ipv4_network": "10.0.0.0", "ipv4_prefix": 24,
 		"ipv6_network": null, "ipv6_prefix": 64, "mac_leases": [{"uuid": "ml-a", "id": 4, "mac_address": "02:00:00:00:00:01", "ip_leases": [{"uuid": "il-a", "ipv4_address": "10.0.0.1"}]}],
 		"created_at": "2026-01-01T00:00:00Z", "revision": 5, "status": [{"datapath_uuid": "dp-a", "node_id": "node1", "state": "applied"}, {"datapath_uuid": "dp-b", "node_id": "node2", "state": "error", "reason": "no room"}]}`
-	const two = `{"uuid": "if-longer", "id": 2, "display_name": "b", "mode": "simulated", "enable_routing": true, "ipv4_address": null, "ipv4_network": null, "ipv4_prefix": 24,
+	const two = `{"uuid": "if-longer", "id": 2, "display_name": "b", "mode": "simulated", "enable_routing": true, "ipv4_address": null, "ipv4_network": null, "ipv4_prefix": 24, "rules": "tcp:22:10.0.0.0/8\ntcp:80:0.0.0.0/0",
 		"status": [{"datapath_uuid": "dp-a", "node_id": "node1", "state": "pending"}, {"datapath_uuid": "dp-b", "node_id": "node2", "state": "unreachable"}]}`
 	var rows []document.Value
 	for _, text := range []string{one, two} {
@@ -303,7 +346,7 @@ func TestTables(t *testing.T) {
 		rows = append(rows, v)
 	}
 	var b bytes.Buffer
-	for _, err := range []error{table(&b, rows), table(&b, rows[:1]), describe(&b, &rows[0])} {
+	for _, err := range []error{table(&b, rows, nil), table(&b, rows[:1], nil), table(&b, rows, []string{"id", "status"}), describe(&b, &rows[0]), describe(&b, &rows[1])} {
 		if err != nil {
 			t.Fatal(err)
 		}

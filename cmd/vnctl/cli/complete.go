@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -49,6 +50,11 @@ func (p place) completeArgs(cmd *cobra.Command, args []string, begun string) ([]
 
 // completeUUIDs asks the server for the uuids of a list; without an answer there are none.
 func (e *Env) completeUUIDs(ctx context.Context, path, begun string, taken []string) []string {
+	return e.completeMember(ctx, path, "uuid", begun, taken)
+}
+
+// completeMember asks the server for what the items of a list are called by that member, with their names for people.
+func (e *Env) completeMember(ctx context.Context, path, member, begun string, taken []string) []string {
 	if ctx == nil {
 		ctx = context.Background()
 	}
@@ -58,27 +64,37 @@ func (e *Env) completeUUIDs(ctx context.Context, path, begun string, taken []str
 	if err != nil {
 		return nil
 	}
-	c, err := client.New(client.Options{Server: conf.server, Retries: -1})
+	o, err := conf.options()
 	if err != nil {
 		return nil
 	}
-	page, err := c.Page(ctx, path, nil, 0, 1000)
+	o.Retries = -1
+	c, err := client.New(o)
 	if err != nil {
+		return nil
+	}
+	q := url.Values{}
+	if member == "uuid" {
+		q.Set("limit", "1000")
+	}
+	reply, err := c.Do(ctx, client.Request{Method: http.MethodGet, Path: path, Query: q})
+	if err != nil {
+		return nil
+	}
+	var page struct{ Items []map[string]any }
+	if json.Unmarshal(reply.Body, &page) != nil {
 		return nil
 	}
 	var out []string
-	for _, raw := range page.Items {
-		var o struct {
-			UUID        string `json:"uuid"`
-			DisplayName string `json:"display_name"`
-		}
-		if json.Unmarshal(raw, &o) != nil || !strings.HasPrefix(o.UUID, begun) || slices.Contains(taken, url.PathEscape(o.UUID)) {
+	for _, o := range page.Items {
+		text, _ := o[member].(string)
+		if text == "" || !strings.HasPrefix(text, begun) || slices.Contains(taken, text) {
 			continue
 		}
-		if o.DisplayName != "" {
-			o.UUID += "\t" + o.DisplayName
+		if name, _ := o["display_name"].(string); name != "" {
+			text += "\t" + name
 		}
-		out = append(out, o.UUID)
+		out = append(out, text)
 	}
 	return out
 }

@@ -41,6 +41,40 @@ var examples = map[string]string{
     - {uuid: nw-b, ipv4_network: 10.101.0.0}
     interfaces:
     - {uuid: if-v2, mode: vif, port_name: if-v2, network_uuid: nw-b, ipv4_address: 10.101.0.10}`,
+	"plan":   `  vnctl plan -f networks.yaml`,
+	"diff":   `  vnctl diff -f networks.yaml`,
+	"expand": `  vnctl expand -f networks.yaml -o json`,
+	"export": `  vnctl export > all.yaml
+  vnctl export networks interfaces -l app=shop`,
+	"batch": `  vnctl batch networks.txt
+  vnctl batch --keep-going < networks.txt
+
+  networks.txt:
+    # one command to a line
+    networks modify nw-b --display-name 'the second' # what an earlier apply made
+    interfaces show if-v2`,
+	"watch": `  vnctl watch
+  vnctl watch networks interfaces -o json
+  vnctl watch --uuid nw-a --since 1500`,
+	"mac-range-groups add":            `  vnctl mac-range-groups add --uuid mrg-a`,
+	"mac-range-groups mac-ranges add": `  vnctl mac-range-groups mac-ranges add mrg-a --begin-mac-address 52:56:01:00:00:00 --end-mac-address 52:56:01:ff:ff:ff`,
+	"ip-range-groups add":             `  vnctl ip-range-groups add --uuid iprg-a --allocation-type incremental`,
+	"ip-range-groups ip-ranges add":   `  vnctl ip-range-groups ip-ranges add iprg-a --begin-ipv4-address 10.100.0.100 --end-ipv4-address 10.100.0.200`,
+	"lease-policies add":              `  vnctl lease-policies add --uuid lp-a`,
+	"lease-policies networks add":     `  vnctl lease-policies networks add lp-a nw-a --ip-range-group-uuid iprg-a`,
+	"lease-policies interfaces add":   `  vnctl lease-policies interfaces add lp-a if-v1`,
+	"lease-policies allocate":         `  vnctl lease-policies allocate lp-a --ip-lease-uuid il-b`,
+	"ip-leases attach":                `  vnctl ip-leases attach il-b --interface-uuid if-v1`,
+	"ip-leases release":               `  vnctl ip-leases release il-b`,
+	"filters add":                     `  vnctl filters add --uuid fil-a --interface-uuid if-v1 --mode static`,
+	"filters static add": `  vnctl filters static add fil-a --protocol tcp --dst-port 22 --action pass
+  vnctl filters static add fil-a --protocol udp --src-address 10.0.0.0/8 --dst-port 53 --action conn`,
+	"filters static del":         `  vnctl filters static del fil-a --protocol tcp --dst-port 22`,
+	"segments add":               `  vnctl segments add --uuid seg-a --mode virtual`,
+	"route-links add":            `  vnctl route-links add --uuid rl-a`,
+	"security-groups add":        `  vnctl security-groups add --uuid sg-a --display-name web --rules tcp:80:0.0.0.0/0,tcp:22:10.0.0.0/8`,
+	"tenants add":                `  vnctl tenants add --uuid tn-shop --display-name "the shop"`,
+	"interfaces networks modify": `  vnctl interfaces networks modify if-v1 nw-a --static`,
 	"explain": `  vnctl explain
   vnctl explain interfaces
   vnctl explain ip_leases.network_uuid`,

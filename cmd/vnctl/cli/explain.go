@@ -47,7 +47,7 @@ func (e *Env) explainCommand() *cobra.Command {
 				f = r.Input(field)
 			}
 			if f == nil {
-				return fmt.Errorf("%s has no field %q; \"vnctl explain %s\" lists them", withArticle(r.Title()), field, r.Plural)
+				return fmt.Errorf("%s has no field %q; \"vnctl explain %s\" lists them", r.Indefinite(), field, r.Plural)
 			}
 			fmt.Fprintf(e.Stdout, "%s.%s: %s\n  %s\n", r.Plural, f.Name, strings.Join(traits(r, f), ", "), f.Doc)
 			return nil
@@ -99,7 +99,7 @@ func explainResource(w io.Writer, r *model.Resource) error {
 	fmt.Fprintf(w, "%s (%s, uuids %s-...)\n  %s\n", r.Plural, r.Title(), r.Prefix, r.Doc)
 	if r.Parent != "" {
 		parent := model.ByPlural(r.Field(r.Parent).Ref)
-		fmt.Fprintf(w, "  Its rows belong to %s: \"vnctl %s %s\".\n", withArticle(parent.Title()), hyphens(parent.Plural), hyphens(r.Path))
+		fmt.Fprintf(w, "  Its rows belong to %s: \"vnctl %s %s\".\n", parent.Indefinite(), hyphens(parent.Plural), hyphens(r.Path))
 	}
 	fmt.Fprintln(w, "\nFields:")
 	explainFields(w, r, r.Fields)
@@ -129,7 +129,7 @@ func traits(r *model.Resource, f *model.Field) []string {
 	case f.Enum != nil:
 		kind = "one of " + strings.Join(f.Enum, ", ")
 	case f.Ref != "":
-		kind = "uuid of " + withArticle(model.ByPlural(f.Ref).Title())
+		kind = "uuid of " + model.ByPlural(f.Ref).Indefinite()
 	case f.Type == model.IPAddress && f.Family != 0:
 		kind = fmt.Sprintf("IPv%d address", f.Family)
 	}
@@ -139,6 +139,7 @@ func traits(r *model.Resource, f *model.Field) []string {
 			list = append(list, text)
 		}
 	}
+	add(f.Alias != "", "also "+f.Alias)
 	add(f.Required, "required")
 	add(f.Default != "", "default "+f.Default)
 	add(f.Min != nil || f.Max != nil, bounds(f))

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/openvnet/openvnet/client"
 	"github.com/openvnet/openvnet/model"
@@ -14,12 +15,37 @@ import (
 // fieldFlag is the flag of a declared field. It takes any text: whether it is a value of the field is said by the server, which
 // may be newer than this program.
 type fieldFlag struct {
-	field *model.Field
-	text  string
+	field  *model.Field
+	text   string
+	prefix *pflag.Flag // of a subnet's address: the flag of its prefix length, so that ADDRESS/LENGTH can be said
 }
 
-func (f *fieldFlag) String() string     { return f.text }
-func (f *fieldFlag) Set(s string) error { f.text = s; return nil }
+func (f *fieldFlag) String() string { return f.text }
+
+// Set takes the flag's value.
+func (f *fieldFlag) Set(s string) error {
+	if address, length, ok := strings.Cut(s, "/"); ok && f.prefix != nil {
+		s = address
+		f.prefix.Changed = true
+		if err := f.prefix.Value.Set(length); err != nil {
+			return err
+		}
+	}
+	f.text = s
+	return nil
+}
+
+// aliasFlag is an older name of a flag.
+type aliasFlag struct {
+	pflag.Value
+	of *pflag.Flag
+}
+
+// Set sets the flag that it is a name of.
+func (a aliasFlag) Set(s string) error {
+	a.of.Changed = true
+	return a.of.Value.Set(s)
+}
 
 // Type is what help shows as the flag's value.
 func (f *fieldFlag) Type() string {
@@ -32,6 +58,8 @@ func (f *fieldFlag) Type() string {
 		return "mac"
 	case model.IPAddress:
 		return "ip"
+	case model.IPPrefix:
+		return "ip/length"
 	case model.DatapathID:
 		return "dpid"
 	}
@@ -61,6 +89,10 @@ func (e *Env) addFields(cmd *cobra.Command, fields []*model.Field, creation bool
 			usage += " (required)"
 		}
 		flag := cmd.Flags().VarPF(f, name, "", usage)
+		if field.Alias != "" {
+			alias := cmd.Flags().VarPF(aliasFlag{f, flag}, hyphens(field.Alias), "", "older name of --"+name)
+			alias.Hidden, alias.NoOptDefVal = true, flag.NoOptDefVal
+		}
 		if field.Type == model.Boolean {
 			flag.NoOptDefVal = "true"
 		}
@@ -71,6 +103,11 @@ func (e *Env) addFields(cmd *cobra.Command, fields []*model.Field, creation bool
 			noError(cmd.RegisterFlagCompletionFunc(name, done))
 		}
 		list = append(list, f)
+	}
+	for _, f := range list {
+		if subnet, ok := strings.CutSuffix(f.field.Name, "_network"); ok {
+			f.prefix = cmd.Flags().Lookup(hyphens(subnet) + "-prefix")
+		}
 	}
 	return list
 }
@@ -94,11 +131,23 @@ func settable(r *model.Resource, without ...string) []*model.Field {
 			fields = append(fields, f)
 		}
 	}
+	return ownFirst(fields)
+}
+
+// ownFirst moves what every resource has, but for the uuid, behind what only some have.
+func ownFirst(fields []*model.Field) []*model.Field {
+	rank := func(f *model.Field) int {
+		if slices.Contains([]string{"tenant_uuid", "labels"}, f.Name) {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(fields, func(a, b *model.Field) int { return rank(a) - rank(b) })
 	return fields
 }
 
 func mutable(r *model.Resource) []*model.Field {
-	return slices.DeleteFunc(slices.Clone(r.Fields), func(f *model.Field) bool { return !f.Mutable })
+	return ownFirst(slices.DeleteFunc(slices.Clone(r.Fields), func(f *model.Field) bool { return !f.Mutable }))
 }
 
 // filters gives the fields by which a list can be filtered, but for those that arguments are for.
@@ -106,10 +155,12 @@ func filters(r *model.Resource, without ...string) []*model.Field {
 	fields := slices.DeleteFunc(slices.Clone(r.Fields), func(f *model.Field) bool {
 		return f.Type == model.Time || f.Name == "uuid" || f.Name == "id" || slices.Contains(without, f.Name)
 	})
-	if r == model.Interfaces { // the Web API flattens these into it
-		fields = append(fields, r.Inputs...)
+	if r == model.Interfaces { // the Web API flattens its first port and leases into it
+		fields = append(fields, slices.DeleteFunc(slices.Clone(r.Inputs), func(f *model.Field) bool {
+			return f.Name == "segment_uuid" || f.Name == "mac_range_group_uuid"
+		})...)
 	}
-	return fields
+	return ownFirst(fields)
 }
 
 // booleans are the names of all boolean fields, with hyphens.

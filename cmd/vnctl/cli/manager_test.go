@@ -48,26 +48,37 @@ func words(line string) []string {
 // exampleOrder is the order in which the examples make sense one after another.
 var exampleOrder = []string{
 	"networks add", "datapaths add", "interfaces add", "network-services add", "mac-leases add", "ip-leases add", "networks show", "interfaces show",
-	"interfaces modify", "networks modify", "interfaces ports add", "interfaces ports show", "interfaces ports del", "apply", "networks del",
-	"datapaths networks add", "datapaths networks show", "datapaths networks del", "topologies add", "interfaces del", "explain",
+	"interfaces modify", "networks modify", "interfaces ports add", "interfaces ports show", "interfaces ports del", "expand", "apply", "plan", "diff", "export",
+	"networks del", "datapaths networks add", "datapaths networks show", "datapaths networks del", "topologies add",
+	"mac-range-groups add", "mac-range-groups mac-ranges add", "ip-range-groups add", "ip-range-groups ip-ranges add", "lease-policies add", "lease-policies networks add",
+	"lease-policies interfaces add", "lease-policies allocate", "ip-leases attach", "ip-leases release", "filters add", "filters static add", "filters static del",
+	"segments add", "route-links add", "security-groups add", "tenants add", "interfaces networks modify",
+	"interfaces del", "batch", "explain",
 }
 
 func TestExamples(t *testing.T) {
 	s, _ := withManager(t)
 	t.Chdir(t.TempDir())
-	_, document, _ := strings.Cut(examples["apply"], "networks.yaml:\n")
-	if err := os.WriteFile("networks.yaml", []byte(document), 0o600); err != nil {
-		t.Fatal(err)
+	for key, file := range map[string]string{"apply": "networks.yaml", "batch": "networks.txt"} {
+		_, document, _ := strings.Cut(examples[key], file+":\n")
+		if err := os.WriteFile(file, []byte(document), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if key == "batch" {
+			s.in = document
+		}
 	}
 	for key := range examples {
-		if !slices.Contains(exampleOrder, key) {
+		if key != "watch" && !slices.Contains(exampleOrder, key) {
 			t.Errorf("the examples of %q are not tried", key)
 		}
 	}
 	for _, key := range exampleOrder {
-		text, _, _ := strings.Cut(examples[key], "networks.yaml:\n")
+		text, _, _ := strings.Cut(strings.Replace(examples[key], "networks.txt:\n", "networks.yaml:\n", 1), "networks.yaml:\n")
 		for line := range strings.Lines(text) {
-			if line, ok := strings.CutPrefix(strings.TrimSpace(line), "vnctl "); ok {
+			line, _, _ = strings.Cut(strings.TrimSpace(line), " > ") // what a shell does with it is no matter
+			line, _, _ = strings.Cut(line, " < ")
+			if line, ok := strings.CutPrefix(line, "vnctl "); ok {
 				s.ok(line)
 			}
 		}
@@ -174,11 +185,19 @@ func TestCompletion(t *testing.T) {
 		"networks modify ":                  "nw-a\tfirst,nw-b",
 		"networks modify nw-a ":             "",
 		"interfaces add --network_uuid nw-": "nw-a\tfirst,nw-b",
-		"interfaces add --mode ":            "vif,host,simulated",
+		"interfaces add --mode ":            strings.Join(model.Interfaces.Field("mode").Enum, ","),
 		"interfaces ports show ":            "if-a",
 		"datapaths networks add dp-a nw":    "nw-a\tfirst,nw-b",
 		"explain networks.ipv4":             "networks.ipv4_network,networks.ipv4_prefix",
 		"interfaces show --":                "",
+		"nw del nw-a":                       "nw-a\tfirst",
+		"interface_ports show ":             "if-a",
+		"watch interface_p":                 "interface_ports",
+		"export networks dat":               "datapath_networks,datapath_route_links,datapath_segments,datapaths",
+		"ip-leases release ":                "",
+		"token create a --role ":            "viewer,operator,admin",
+		"token revoke ":                     "", // a test's manager has none
+		"networks add --tenant-uuid ":       "",
 	} {
 		args := append([]string{"__complete"}, strings.Split(line, " ")...)
 		_, stdout, _ := s.run(args...)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -71,8 +72,8 @@ func (e *Env) printBody(body []byte) error {
 	return enc.Close()
 }
 
-// printObjects prints objects: a table of several, a single one in full; in JSON and YAML one after another.
-func (e *Env) printObjects(bodies [][]byte) error {
+// printObjects prints objects, only those members if any are named: a table of several, a single one in full; in JSON and YAML one after another.
+func (e *Env) printObjects(bodies [][]byte, only []string) error {
 	if e.format == formatJSON || e.format == formatYAML {
 		for i, body := range bodies {
 			if i > 0 && e.format == formatYAML {
@@ -95,17 +96,17 @@ func (e *Env) printObjects(bodies [][]byte) error {
 	}
 	switch {
 	case e.format == formatName:
-		return e.printNames(rows)
+		return e.printNames(rows, "uuid")
 	case len(rows) == 1:
 		return describe(e.Stdout, &rows[0])
 	case len(rows) == 0:
 		return nil
 	}
-	return table(e.Stdout, rows)
+	return table(e.Stdout, rows, only)
 }
 
-// printList prints a list.
-func (e *Env) printList(page *client.Page) error {
+// printList prints a list, only those members of its items if any are named.
+func (e *Env) printList(page *client.Page, only []string) error {
 	if e.format == formatJSON || e.format == formatYAML {
 		if page.Items == nil {
 			page.Items = []json.RawMessage{}
@@ -124,13 +125,17 @@ func (e *Env) printList(page *client.Page) error {
 		}
 	}
 	if e.format == formatName {
-		return e.printNames(rows)
+		name := "uuid"
+		if len(only) > 0 && !slices.Contains(only, name) {
+			name = only[0]
+		}
+		return e.printNames(rows, name)
 	}
 	if len(rows) == 0 {
 		fmt.Fprintln(e.Stderr, "There are none.")
 		return nil
 	}
-	if err := table(e.Stdout, rows); err != nil {
+	if err := table(e.Stdout, rows, only); err != nil {
 		return err
 	}
 	if shown := page.Offset + len(rows); page.Offset > 0 || shown < page.TotalCount {
@@ -139,9 +144,9 @@ func (e *Env) printList(page *client.Page) error {
 	return nil
 }
 
-func (e *Env) printNames(rows []document.Value) error {
+func (e *Env) printNames(rows []document.Value, name string) error {
 	for i := range rows {
-		if _, err := fmt.Fprintln(e.Stdout, memberText(&rows[i], "uuid")); err != nil {
+		if _, err := fmt.Fprintln(e.Stdout, memberText(&rows[i], name)); err != nil {
 			return err
 		}
 	}
@@ -156,10 +161,10 @@ func (e *Env) written(reply *client.Reply) error {
 		if err != nil {
 			return err
 		}
-		if err := table(e.Stdout, []document.Value{v}); err != nil {
+		if err := table(e.Stdout, []document.Value{v}, nil); err != nil {
 			return err
 		}
-	} else if err := e.printObjects([][]byte{reply.Body}); err != nil {
+	} else if err := e.printObjects([][]byte{reply.Body}, nil); err != nil {
 		return err
 	}
 	if reply.Applied() {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -26,34 +27,68 @@ type place struct {
 	other  *model.Resource // below a parent with a key: what the rows' other ends are, which they are named by
 }
 
-// resources gives the commands of all resources.
-func (e *Env) resources() []*cobra.Command {
+// resources gives the commands of all resources; of those that wanted does not know by any of their names, without what is below
+// them. Those of sub-resources stand below their parents', and hidden by themselves too: OpenVNet's guide has
+// "mac_ranges add mrg-x".
+func (e *Env) resources(wanted func(names []string) bool) []*cobra.Command {
 	var cmds []*cobra.Command
-	for _, r := range model.All() {
-		if r.Hidden || r.Parent != "" {
+	for _, r := range exposed() {
+		if r.Parent != "" { // by the prefix: the longer names would widen the column of commands in --help
+			cmd := group(r.Prefix, "")
+			if cmd.Aliases = aliases(r.Prefix, r.Plural, r.Name); wanted(append(cmd.Aliases, r.Prefix)) {
+				cmd = e.subCommand(r, r.Prefix, r.Plural, r.Name)
+			}
+			cmd.Hidden = true
+			cmds = append(cmds, cmd)
 			continue
 		}
 		cmd := group(hyphens(r.Plural), firstSentence(r.Doc))
 		cmd.Long = r.Doc + "\n\n\"vnctl explain " + r.Plural + "\" describes each field."
-		cmd.Aliases = aliases(r.Plural, r.Name)
-		cmd.AddCommand(place{e: e, r: r}.verbs()...)
-		for _, sub := range model.All() {
-			if sub.Hidden || sub.Parent == "" || sub.Field(sub.Parent).Ref != r.Plural {
-				continue
-			}
-			p := place{e: e, r: sub, parent: r}
-			if sub.Key != "" {
-				p.other = model.ByPlural(sub.Field(sub.Key).Ref)
-			}
-			below := group(hyphens(sub.Path), firstSentence(sub.Doc))
-			below.Long, below.Aliases = sub.Doc, aliases(sub.Path)
-			below.AddCommand(p.verbs()...)
-			cmd.AddCommand(below)
-		}
+		cmd.Aliases = aliases(r.Plural, r.Name, r.Prefix)
 		cmds = append(cmds, cmd)
+		if !wanted(append(cmd.Aliases, cmd.Name())) {
+			continue
+		}
+		cmd.AddCommand(place{e: e, r: r}.verbs()...)
+		cmd.AddCommand(e.actions(r)...)
+		for _, sub := range exposed() {
+			if sub.Parent != "" && sub.Field(sub.Parent).Ref == r.Plural {
+				cmd.AddCommand(e.subCommand(sub, sub.Path))
+			}
+		}
 	}
-	slices.SortFunc(cmds, func(a, b *cobra.Command) int { return strings.Compare(a.Name(), b.Name()) })
 	return cmds
+}
+
+// subCommand gives the command of a sub-resource. With the parent's uuid alone it lists, as OpenVNet's "ip_lease_containers ip_leases
+// ilc-x" does.
+func (e *Env) subCommand(sub *model.Resource, names ...string) *cobra.Command {
+	p := place{e: e, r: sub, parent: model.ByPlural(sub.Field(sub.Parent).Ref)}
+	if sub.Key != "" {
+		p.other = model.ByPlural(sub.Field(sub.Key).Ref)
+	}
+	cmd := group(hyphens(names[0]), firstSentence(sub.Doc))
+	cmd.Long, cmd.Aliases = sub.Doc+"\n\n\"vnctl explain "+sub.Plural+"\" describes each field.", aliases(names...)
+	cmd.AddCommand(p.verbs()...)
+	check, help := cmd.Args, cmd.RunE
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 1 && p.parent.CheckUUID(args[0]) == nil {
+			return nil
+		}
+		return check(cmd, args)
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) != 1 || p.parent.CheckUUID(args[0]) != nil {
+			return help(cmd, args)
+		}
+		c, err := e.connect()
+		if err != nil {
+			return err
+		}
+		path, _ := p.path(args)
+		return e.list(cmd.Context(), c, path, client.Params{}, page{limit: -1})
+	}
+	return cmd
 }
 
 // aliases gives the further ways of writing the names.
@@ -88,16 +123,6 @@ func (p place) verbs() []*cobra.Command {
 		}
 	}
 	return cmds
-}
-
-// title names one of the objects in words, with its article.
-func (p place) title() string { return withArticle(p.r.Title()) }
-
-func withArticle(noun string) string {
-	if strings.ContainsRune("aeio", rune(noun[0])) { // of u there is none yet that takes "an"
-		return "an " + noun
-	}
-	return "a " + noun
 }
 
 // named gives the arguments, for usage lines: those that lead to the collection, and those of one object in it.
@@ -139,17 +164,22 @@ func (p place) add() *cobra.Command {
 	if p.other != nil {
 		use, n = use+object, n+1
 	}
-	cmd := &cobra.Command{Use: use, Aliases: []string{"create"}, Short: "Create " + p.title(), Args: exactly(n, parent, object)}
+	cmd := &cobra.Command{Use: use, Aliases: []string{"create"}, Short: "Create " + p.r.Indefinite(), Args: exactly(n, parent, object)}
 	fields := p.e.addFields(cmd, settable(p.r, taken...), true)
 	write := p.e.addWrite(cmd, false)
+	if p.parent == nil {
+		cmd.Use += " [UUID]"
+		cmd.Args = cobra.ArbitraryArgs
+		cmd.PreRunE = func(cmd *cobra.Command, args []string) error { return p.positional(cmd, args) }
+	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := write.client(p.e)
+		c, err := write.client(p.e, "")
 		if err != nil {
 			return err
 		}
 		path, rest := p.path(args)
-		for _, key := range rest {
-			path += "/" + url.PathEscape(key)
+		if p.other != nil {
+			path += "/" + url.PathEscape(rest[0])
 		}
 		reply, err := c.Do(cmd.Context(), client.Request{Method: http.MethodPost, Path: path, Body: fields.params(cmd)})
 		if err != nil {
@@ -160,9 +190,36 @@ func (p place) add() *cobra.Command {
 	return cmd
 }
 
+// positional sets flags from what stands without one, as OpenVNet's guide writes it: networks add nw-test1 10.100.0.0/24 virtual.
+func (p place) positional(cmd *cobra.Command, args []string) error {
+	for _, arg := range args {
+		name := ""
+		if strings.HasPrefix(arg, p.r.Prefix+"-") {
+			name = "uuid"
+		} else if f := p.r.Field("mode"); f != nil && slices.Contains(f.Enum, arg) {
+			name = "mode"
+		} else if prefix, err := netip.ParsePrefix(arg); err == nil {
+			if name = "ipv4_network"; prefix.Addr().Is6() {
+				name = "ipv6_network"
+			}
+		}
+		flag := cmd.Flags().Lookup(name)
+		if flag == nil {
+			return fmt.Errorf("%s takes no argument %q; is a flag missing before it?", cmd.CommandPath(), arg)
+		}
+		if flag.Changed {
+			return fmt.Errorf("%q is a second value of --%s", arg, flag.Name)
+		}
+		if err := cmd.Flags().Set(flag.Name, arg); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (p place) modify() *cobra.Command {
 	parent, object := p.named()
-	cmd := &cobra.Command{Use: "modify" + parent + object, Aliases: []string{"update"}, Short: "Change " + p.title() + "; what is not said stays",
+	cmd := &cobra.Command{Use: "modify" + parent + object, Aliases: []string{"update"}, Short: "Change " + p.r.Indefinite() + "; what is not said stays",
 		Args: exactly(p.lead()+1, parent, object)}
 	fields := p.e.addFields(cmd, mutable(p.r), false)
 	write := p.e.addWrite(cmd, true)
@@ -171,7 +228,7 @@ func (p place) modify() *cobra.Command {
 		if len(params) == 0 {
 			return errors.New("nothing to change: no flag of a field is given")
 		}
-		c, err := write.client(p.e)
+		c, err := write.client(p.e, "")
 		if err != nil {
 			return err
 		}
@@ -198,6 +255,8 @@ func (p place) show() *cobra.Command {
 	fields := p.e.addFields(cmd, filters(p.r, without...), false)
 	limit := cmd.Flags().Int("limit", -1, "show at most so many; without it all")
 	offset := cmd.Flags().Int("offset", 0, "leave out so many before")
+	only := cmd.Flags().StringSlice("fields", nil, "show these fields only: `FIELD[,...]`; status is one")
+	noError(cmd.RegisterFlagCompletionFunc("fields", cobra.FixedCompletions(strings.Split(fieldNames(p.r.Fields), ", "), cobra.ShellCompDirectiveNoFileComp)))
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := p.e.connect()
 		if err != nil {
@@ -206,13 +265,17 @@ func (p place) show() *cobra.Command {
 		path, uuids := p.path(args)
 		filter := fields.params(cmd)
 		if len(uuids) == 0 {
-			return p.e.list(cmd.Context(), c, path, filter, *offset, *limit)
+			return p.e.list(cmd.Context(), c, path, filter, page{offset: *offset, limit: *limit, fields: *only})
+		}
+		query := url.Values{}
+		if len(*only) > 0 {
+			query.Set("fields", strings.Join(*only, ","))
 		}
 		if len(filter) > 0 || cmd.Flags().Changed("limit") || cmd.Flags().Changed("offset") {
 			return errors.New("flags choose from a list; together with uuids they have no meaning")
 		}
-		return p.each(uuids, func(uuid string) ([]byte, error) {
-			reply, err := c.Do(cmd.Context(), client.Request{Method: http.MethodGet, Path: path + "/" + url.PathEscape(uuid)})
+		return p.each(uuids, *only, func(uuid string) ([]byte, error) {
+			reply, err := c.Do(cmd.Context(), client.Request{Method: http.MethodGet, Path: path + "/" + url.PathEscape(uuid), Query: query})
 			if err != nil {
 				return nil, err
 			}
@@ -223,7 +286,7 @@ func (p place) show() *cobra.Command {
 }
 
 // each shows some objects, those that are there also when others are not.
-func (p place) each(uuids []string, get func(uuid string) ([]byte, error)) error {
+func (p place) each(uuids, only []string, get func(uuid string) ([]byte, error)) error {
 	var bodies [][]byte
 	var errs []error
 	for _, uuid := range uuids {
@@ -234,23 +297,34 @@ func (p place) each(uuids []string, get func(uuid string) ([]byte, error)) error
 		}
 		bodies = append(bodies, body)
 	}
-	return errors.Join(append(errs, p.e.printObjects(bodies))...)
+	return errors.Join(append(errs, p.e.printObjects(bodies, only))...)
+}
+
+// page is the part of a list that is asked for.
+type page struct {
+	offset, limit int      // limit < 0: to the end
+	fields        []string // none: all
 }
 
 // list prints a list, all of it or a part.
-func (e *Env) list(ctx context.Context, c *client.Client, path string, filter client.Params, offset, limit int) error {
-	if e.format == formatTable {
+func (e *Env) list(ctx context.Context, c *client.Client, path string, filter client.Params, part page) error {
+	switch {
+	case e.format == formatName:
+		filter["fields"], part.fields = "uuid", nil
+	case len(part.fields) > 0:
+		filter["fields"] = strings.Join(part.fields, ",")
+	case e.format == formatTable:
 		filter["status"] = true
 	}
-	all := &client.Page{Offset: offset}
-	if limit >= 0 {
-		page, err := c.Page(ctx, path, filter, offset, limit)
+	all := &client.Page{Offset: part.offset}
+	if part.limit >= 0 {
+		page, err := c.Page(ctx, path, filter, part.offset, part.limit)
 		if err != nil {
 			return err
 		}
 		all = page
 	} else {
-		for page, err := range c.Pages(ctx, path, filter, offset) {
+		for page, err := range c.Pages(ctx, path, filter, part.offset) {
 			if err != nil {
 				return err
 			}
@@ -259,7 +333,7 @@ func (e *Env) list(ctx context.Context, c *client.Client, path string, filter cl
 		}
 		all.Limit = len(all.Items)
 	}
-	return e.printList(all)
+	return e.printList(all, part.fields)
 }
 
 func (p place) del() *cobra.Command {
@@ -286,7 +360,7 @@ func (p place) del() *cobra.Command {
 		case len(uuids) > 0 && len(filter) > 0:
 			return errors.New("give either uuids or flags")
 		}
-		c, err := write.client(p.e)
+		c, err := write.client(p.e, "")
 		if err != nil {
 			return err
 		}
@@ -332,12 +406,12 @@ func (e *Env) addWrite(cmd *cobra.Command, existing bool) *writeFlags {
 	return w
 }
 
-func (w *writeFlags) client(e *Env) (*client.Client, error) {
+func (w *writeFlags) client(e *Env, prune string) (*client.Client, error) {
 	c, err := e.connect()
 	if err != nil {
 		return nil, err
 	}
-	return c.With(client.Write{Wait: w.wait, DryRun: w.dryRun, IfMatch: w.ifRevision}), nil
+	return c.With(client.Write{Wait: w.wait, DryRun: w.dryRun, IfMatch: w.ifRevision, Prune: prune}), nil
 }
 
 func exactly(n int, parent, object string) cobra.PositionalArgs {

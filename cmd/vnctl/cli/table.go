@@ -129,14 +129,29 @@ func hostStatus(o *document.Value) []model.HostStatus {
 	return hosts
 }
 
-// table prints objects one to a line.
-func table(w io.Writer, rows []document.Value) error {
+// table prints objects one to a line, those columns or the ones that say something.
+func table(w io.Writer, rows []document.Value, only []string) error {
 	for i := range rows {
 		if rows[i].Kind != document.Map {
 			return errNoAnswer
 		}
 	}
 	cols := columns(rows)
+	if len(only) > 0 {
+		cols = nil
+		for _, name := range only {
+			c := column{head: name, text: func(o *document.Value) string {
+				if m, ok := o.Get(name); ok && m.Kind == document.List {
+					return listText(m)
+				}
+				return memberText(o, name)
+			}}
+			if name == "status" {
+				c.text = statusText
+			}
+			cols = append(cols, c)
+		}
+	}
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	line := func(cell func(column) string) {
 		cells := make([]string, len(cols))
@@ -149,7 +164,7 @@ func table(w io.Writer, rows []document.Value) error {
 	for i := range rows {
 		line(func(c column) string {
 			if text := c.text(&rows[i]); text != "" {
-				return text
+				return strings.ReplaceAll(text, "\n", ", ") // a row is one line; rules may be parted by either
 			}
 			return "-"
 		})
@@ -188,8 +203,10 @@ func describeMembers(w io.Writer, o *document.Value, indent string) {
 				continue
 			}
 			if text := memberText(o, m.Name); text != "" {
-				fmt.Fprintf(w, "%s%s:\t%s\n", indent, m.Name, text)
+				fmt.Fprintf(w, "%s%s:\t%s\n", indent, m.Name, strings.ReplaceAll(text, "\n", "\n\t"))
 			}
+		case m.Kind == document.List && len(m.List) > 0 && m.List[0].Kind == document.Scalar:
+			fmt.Fprintf(w, "%s%s:\t%s\n", indent, m.Name, listText(&m.Value))
 		case m.Kind == document.List:
 			for j := range m.List {
 				fmt.Fprintf(w, "%s%s:\n", indent, strings.TrimSuffix(m.Name, "s"))

@@ -5,15 +5,19 @@ package apitest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"sync"
+	gosync "sync"
 	"testing"
+	"time"
 
+	"github.com/openvnet/openvnet/manager/access"
 	"github.com/openvnet/openvnet/manager/api"
 	"github.com/openvnet/openvnet/manager/app"
+	"github.com/openvnet/openvnet/manager/sync"
 	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/store/storetest"
 )
@@ -30,10 +34,23 @@ type Manager struct {
 type Hosts struct {
 	Status func(o model.Object) []model.HostStatus
 	Wait   func(ctx context.Context, revision int64, uuids []string) error
+	List   func() []sync.Host
+}
+
+// Options of StartWith.
+type Options struct {
+	Heartbeat time.Duration                          // optional; of streams of events, a second
+	Identity  func(r *http.Request) *access.Identity // optional; who makes a request: by default one that may do everything
 }
 
 // Start starts a manager with nothing in it but the default topology.
 func Start(t testing.TB) *Manager {
+	t.Helper()
+	return StartWith(t, Options{})
+}
+
+// StartWith is Start with options.
+func StartWith(t testing.TB, o Options) *Manager {
 	t.Helper()
 	m := &Manager{Hosts: &Hosts{}}
 	log := slog.New(slog.NewTextHandler(&m.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -42,12 +59,27 @@ func Start(t testing.TB) *Manager {
 	if err := a.Bootstrap(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	var err error
-	if m.Handler, err = api.New(api.Options{UseCases: a, Reader: s, Status: hosts{m.Hosts}, Log: log, Version: "apitest"}); err != nil {
+	stopping := make(chan struct{})
+	list := func() []sync.Host {
+		if m.Hosts.List == nil {
+			return nil
+		}
+		return m.Hosts.List()
+	}
+	web, err := api.New(api.Options{UseCases: a, Reader: s, Status: hosts{m.Hosts}, Hosts: list, Log: log, Version: "apitest",
+		Origins: []string{"*"}, Stopping: stopping, Heartbeat: cmp.Or(o.Heartbeat, time.Second)})
+	if err != nil {
 		t.Fatal(err)
+	}
+	m.Handler = access.Insecure(web)
+	if o.Identity != nil {
+		m.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			web.ServeHTTP(w, r.WithContext(access.With(r.Context(), *o.Identity(r))))
+		})
 	}
 	server := httptest.NewServer(m.Handler)
 	t.Cleanup(server.Close)
+	t.Cleanup(func() { close(stopping) })
 	m.URL = server.URL
 	return m
 }
@@ -73,7 +105,7 @@ func (s hosts) Wait(ctx context.Context, revision int64, uuids []string) error {
 }
 
 type logBuffer struct {
-	mu sync.Mutex
+	mu gosync.Mutex
 	b  bytes.Buffer
 }
 

@@ -1,0 +1,19 @@
+package model
+
+import "time"
+
+// IPRetention is a lease that lasts as long as its container says.
+type IPRetention struct {
+	Meta
+	IPRetentionContainerUUID string    `json:"ip_retention_container_uuid" vn:"required,ref=ip_retention_containers,cascade,unique=pair" doc:"The container."`
+	IPLeaseUUID              string    `json:"ip_lease_uuid" vn:"required,ref=ip_leases,cascade,unique=pair" doc:"The lease."`
+	LeasedAt                 time.Time `json:"leased_at" vn:"readonly" doc:"When the lease's time began, UTC."`
+	ReleasedAt               time.Time `json:"released_at" vn:"readonly" doc:"When the lease was released, UTC; absent while an interface has it."`
+}
+
+// IPRetentions declares the resource.
+var IPRetentions = declare(spec[IPRetention]{
+	name: "ip_retention", plural: "ip_retentions", prefix: "ipret",
+	parent: "ip_retention_container_uuid", path: "ip_retentions",
+	doc: "A lease in a retention container, and when its time began.",
+})

@@ -1,0 +1,27 @@
+package model
+
+// The modes of a segment.
+const (
+	SegmentVirtual  = "virtual"
+	SegmentPhysical = "physical"
+)
+
+// Segment is a layer 2 broadcast domain without addresses of its own: who is on it is known by MAC address alone.
+type Segment struct {
+	Meta
+	Mode string `json:"mode" vn:"required,enum=virtual|physical" doc:"virtual: carried between hosts as a virtual network is. physical: of an underlay."`
+	VNI  uint32 `json:"vni" vn:"readonly,unique=@vni" doc:"24-bit identifier on the wire, of the same numbers as networks'; 0 for physical ones."`
+}
+
+// SegmentInputs are the parameters of a segment's creation that make other objects.
+type SegmentInputs struct {
+	TopologyUUID string `json:"topology_uuid" vn:"ref=topologies" doc:"Topology that the segment becomes a member of."`
+}
+
+// Segments declares the resource.
+var Segments = declare(spec[Segment]{
+	name: "segment", plural: "segments", prefix: "seg",
+	doc:    "A pure layer 2 network: MAC addresses are registered, IP addresses are free. A network may lie on a segment.",
+	inputs: SegmentInputs{},
+	reach:  Reach{Rule: "needed"},
+})

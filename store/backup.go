@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -138,8 +139,8 @@ func readBackup(ctx context.Context, r io.Reader) (backupHeader, []model.Object,
 	if h.Version < 1 || h.Version > backupVersion {
 		return h, nil, fmt.Errorf("the backup is of version %d, and this program reads up to %d: it was written by a newer one", h.Version, backupVersion)
 	}
-	if h.Next == nil || h.Revision < 0 {
-		return h, nil, errors.New("the header lacks next or revision")
+	if h.Next == nil || h.Revision < 0 || h.Revision > math.MaxInt64/2 {
+		return h, nil, errors.New("the header lacks next or revision, or they are out of range")
 	}
 	var objects []model.Object
 	seen := map[string]struct{}{}

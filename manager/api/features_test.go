@@ -151,6 +151,11 @@ func TestDeleteMatching(t *testing.T) {
 	if n := s.ok("GET", rules, nil)["total_count"]; n != 2.0 {
 		t.Errorf("%v rules are left", n)
 	}
+	for _, path := range []string{"/filters/static/fil-w", "/filters/static/?filter_uuid=fil-w", "/filters/static/.json?filter_uuid=fil-w"} { // as OpenVNet's client library asks
+		if n := s.ok("GET", path, nil)["total_count"]; n != 2.0 {
+			t.Errorf("%s: %v rules", path, n)
+		}
+	}
 	addresses := "/translations/tr-w/static_address"
 	s.ok("POST", addresses+"?ingress_ipv4_address=192.0.2.1&egress_ipv4_address=10.9.0.1&ingress_network_uuid=nw-w", nil)
 	s.ok("POST", addresses+"?ingress_ipv4_address=192.0.2.1&egress_ipv4_address=10.9.0.2&ingress_port_number=80&egress_port_number=8080", nil)

@@ -73,6 +73,7 @@ func (h *handler) route(r *http.Request) (c *call, asYAML bool, err error) {
 		}
 		elems = append(elems, elem)
 	}
+	elems = former(elems)
 	if c.q, err = query(r.URL.RawQuery); err != nil {
 		return nil, asYAML, err
 	}
@@ -81,6 +82,17 @@ func (h *handler) route(r *http.Request) (c *call, asYAML bool, err error) {
 		return c, asYAML, nil
 	}
 	return c, asYAML, h.address(c, elems)
+}
+
+// former translates the paths that OpenVNet's client library has for static filters: /filters/static and /filters/static/U.
+func former(elems []string) []string {
+	if len(elems) < 2 || len(elems) > 3 || elems[0] != model.Filters.Plural || elems[1] != model.FilterStatics.Path {
+		return elems
+	}
+	if len(elems) == 2 || elems[2] == "" {
+		return []string{model.FilterStatics.Plural}
+	}
+	return []string{elems[0], elems[2], elems[1]}
 }
 
 // fixed gives the methods of the paths that are no resource's.

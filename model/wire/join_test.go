@@ -39,3 +39,20 @@ func TestJoinToken(t *testing.T) {
 		}
 	}
 }
+
+func FuzzParseJoinToken(f *testing.F) {
+	f.Add(wire.JoinToken{Managers: []string{"https://10.0.0.1:9090"}, Fingerprint: "f", Secret: "s", NodeID: "n"}.String())
+	f.Add("vnj1.e30")
+	f.Fuzz(func(t *testing.T, text string) {
+		token, err := wire.ParseJoinToken(text)
+		if err != nil {
+			if token.Secret != "" {
+				t.Error("value and error")
+			}
+			return
+		}
+		if again, err := wire.ParseJoinToken(token.String()); err != nil || again.String() != token.String() {
+			t.Errorf("%s: %v", again, err)
+		}
+	})
+}

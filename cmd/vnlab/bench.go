@@ -145,7 +145,7 @@ simulated agents have a change. Writes api.json.`,
 	}
 	f.add(cmd, 1)
 	cmd.Flags().IntSliceVar(&o.Sizes, "sizes", []int{10_000, 100_000}, "how many interfaces there are; the first is what others are compared with")
-	cmd.Flags().IntVar(&o.Requests, "requests", 3000, "how many interfaces are created one by one in a case of a round, and as many read, and pages listed")
+	cmd.Flags().IntVar(&o.Requests, "requests", 3000, "how many interfaces are created one by one in a case of a round, and as many pages listed; ten times as many are read")
 	cmd.Flags().IntVar(&o.Clients, "clients", 8, "how many requests are under way at a time")
 	cmd.Flags().IntVar(&o.Starts, "starts", 5, "cold starts of a case of a round")
 	cmd.Flags().IntVar(&o.Agents, "agents", 1000, "agents that are told of a change")

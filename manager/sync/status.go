@@ -14,6 +14,10 @@ func (h *Hub) Status(o model.Object) []model.HostStatus {
 	var out []model.HostStatus
 	uuid := o.Base().UUID
 	h.store.View(func(x *span.Index, _ int64) {
+		reaches := x.Reach(o)
+		if reaches == nil {
+			return
+		}
 		unwired, reason := misplaced(x, o)
 		h.mu.Lock()
 		defer h.mu.Unlock()
@@ -28,7 +32,7 @@ func (h *Hub) Status(o model.Object) []model.HostStatus {
 				status.State, status.Reason = model.StateError, s.placing.conflicts[uuid]
 			case s != nil && s.view.Has(uuid):
 				status.State, status.Reason = s.progress.state(uuid)
-			case s == nil && x.Reaches(d.UUID, o):
+			case s == nil && reaches(d.UUID):
 				status.State, status.Reason = model.StateUnreachable, h.absence(d.UUID)
 			default:
 				continue

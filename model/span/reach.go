@@ -20,45 +20,80 @@ import (
 //	local      the host where the interface that the object refers to is; of a simulated one all that have it
 //	With       hosts that have all the objects referred to, if the field If is set
 func (x *Index) Reaches(host string, o model.Object) bool {
-	r := model.Of(o)
+	reaches := x.Reach(o)
+	return reaches != nil && reaches(host)
+}
+
+// Reach gives the function that says for each host whether it is sent the object, nil if none is: what it is to be asked of many hosts, as
+// what the object alone decides is worked out once. It holds until the next Apply.
+func (x *Index) Reach(o model.Object) func(host string) bool {
+	r, uuid := model.Of(o), o.Base().UUID
 	switch r.Reach.Rule {
 	case "default":
-		return o.Base().UUID == model.DefaultTopology
+		if uuid != model.DefaultTopology {
+			return nil
+		}
+		return func(string) bool { return true }
 	case "needed":
-		return x.has(host, o.Base().UUID)
+		return func(host string) bool { return x.has(host, uuid) }
 	case "datapath":
-		return x.reachesDatapath(host, o.Base().UUID)
+		return func(host string) bool { return x.reachesDatapath(host, uuid) }
 	case "interface":
-		return x.reachesInterface(host, o.(*model.Interface))
+		return x.reachOfInterface(o.(*model.Interface))
 	case "lease":
 		l := o.(*model.IPLease)
 		i, ok := graph.Lookup[*model.Interface](x.g, l.InterfaceUUID)
-		return ok && x.reachesInterface(host, i) && (i.Mode == model.InterfaceHost || x.has(host, l.NetworkUUID) || x.hasGroupOf(host, i.UUID))
+		if !ok {
+			return nil
+		}
+		reaches := x.reachOfInterface(i)
+		if i.Mode == model.InterfaceHost {
+			return reaches
+		}
+		return func(host string) bool {
+			return reaches(host) && (x.has(host, l.NetworkUUID) || x.hasGroupOf(host, i.UUID))
+		}
 	case "local":
 		i, ok := graph.Lookup[*model.Interface](x.g, r.Field(r.Reach.With[0]).Text(o))
-		return ok && (x.interfaces[i.UUID].datapath == host || i.Mode == model.InterfaceSimulated && x.reachesInterface(host, i))
-	}
-	if len(r.Reach.With) == 0 || r.Reach.If != "" && !r.Field(r.Reach.If).IsSet(o) {
-		return false
-	}
-	for _, name := range r.Reach.With {
-		target, ok := x.g.Get(r.Field(name).Text(o))
-		if !ok || !x.Reaches(host, target) {
-			return false
+		if !ok {
+			return nil
+		}
+		at, reaches := x.interfaces[i.UUID].datapath, x.reachOfInterface(i)
+		return func(host string) bool {
+			return at == host || i.Mode == model.InterfaceSimulated && reaches(host)
 		}
 	}
-	return true
+	if len(r.Reach.With) == 0 || r.Reach.If != "" && !r.Field(r.Reach.If).IsSet(o) {
+		return nil
+	}
+	var all []func(string) bool
+	for _, name := range r.Reach.With {
+		target, ok := x.g.Get(r.Field(name).Text(o))
+		if !ok {
+			return nil
+		}
+		reaches := x.Reach(target)
+		if reaches == nil {
+			return nil
+		}
+		all = append(all, reaches)
+	}
+	return func(host string) bool {
+		return !slices.ContainsFunc(all, func(reaches func(string) bool) bool { return !reaches(host) })
+	}
 }
 
-func (x *Index) reachesInterface(host string, i *model.Interface) bool {
+func (x *Index) reachOfInterface(i *model.Interface) func(host string) bool {
 	a := x.interfaces[i.UUID]
-	if a.datapath == host {
-		return true
+	return func(host string) bool {
+		if a.datapath == host {
+			return true
+		}
+		if i.Mode == model.InterfaceHost {
+			return a.datapath != "" && x.reachesDatapath(host, a.datapath)
+		}
+		return slices.ContainsFunc(a.domains, func(n string) bool { return x.has(host, n) })
 	}
-	if i.Mode == model.InterfaceHost {
-		return a.datapath != "" && x.reachesDatapath(host, a.datapath)
-	}
-	return slices.ContainsFunc(a.domains, func(n string) bool { return x.has(host, n) })
 }
 
 // has reports whether the domain or route link is present on the host, or needed there.

@@ -18,7 +18,7 @@ import (
 type Options struct {
 	Sizes      []int     // required: how many interfaces there are
 	Rounds     int       // required: each measures all sizes, one after another, with a store of its own
-	Requests   int       // required: how many are created one by one, and as many read, and listed a page of
+	Requests   int       // required: how many are created one by one, and as many pages listed; ten times as many are read
 	Clients    int       // required: how many requests are under way at a time
 	Starts     int       // required: cold starts of a size in a round
 	Agents     int       // required: hosts that have the network in which something changes

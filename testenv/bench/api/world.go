@@ -78,9 +78,12 @@ func (w *world) grow(ctx context.Context, size int) (batch int, took time.Durati
 	return batch, took, nil
 }
 
+// reads is how many are read for each that is created: a read is so short that fewer would fit between two garbage collections.
+const reads = 10
+
 // each makes requests, some at a time; the number says which it is.
-func (w *world) each(ctx context.Context, request func(n int) client.Request) (requests, error) {
-	r := requests{times: make([]time.Duration, w.o.Requests)}
+func (w *world) each(ctx context.Context, count int, request func(n int) client.Request) (requests, error) {
+	r := requests{times: make([]time.Duration, count)}
 	var next atomic.Int64
 	g, ctx := errgroup.WithContext(ctx)
 	began := time.Now()
@@ -88,7 +91,7 @@ func (w *world) each(ctx context.Context, request func(n int) client.Request) (r
 		g.Go(func() error {
 			for {
 				n := int(next.Add(1)) - 1
-				if n >= w.o.Requests {
+				if n >= count {
 					return nil
 				}
 				q := request(n)
@@ -120,21 +123,21 @@ func (w *world) create(ctx context.Context) (requests, error) {
 		}
 	}
 	w.interfaces += w.o.Requests
-	return w.each(ctx, func(n int) client.Request {
+	return w.each(ctx, w.o.Requests, func(n int) client.Request {
 		return client.Request{Method: http.MethodPost, Path: model.Interfaces.Plural, Body: vif(first + n)}
 	})
 }
 
 // read reads interfaces.
 func (w *world) read(ctx context.Context) (requests, error) {
-	return w.each(ctx, func(int) client.Request {
+	return w.each(ctx, reads*w.o.Requests, func(int) client.Request {
 		return client.Request{Method: http.MethodGet, Path: fmt.Sprintf("%s/if-b%d", model.Interfaces.Plural, rand.IntN(w.interfaces))}
 	})
 }
 
 // list reads pages of all interfaces.
 func (w *world) list(ctx context.Context) (requests, error) {
-	return w.each(ctx, func(int) client.Request {
+	return w.each(ctx, w.o.Requests, func(int) client.Request {
 		from := rand.IntN(max(1, w.interfaces-page))
 		return client.Request{Method: http.MethodGet, Path: model.Interfaces.Plural, Query: url.Values{"offset": {strconv.Itoa(from)}, "limit": {strconv.Itoa(page)}}}
 	})

@@ -2,8 +2,10 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"html/template"
+	"slices"
 	"strings"
 	"sync"
 
@@ -39,6 +41,21 @@ type referenceMember struct {
 	Required, Mutable, ReadOnly, Input            bool
 }
 
+// byFamily gives what clients see, by name, rows after the resource that they are reached through.
+func byFamily() []*model.Resource {
+	family := func(r *model.Resource) string { // the resource itself is the first
+		if r.Parent != "" {
+			return r.Field(r.Parent).Ref + " 1"
+		}
+		return r.Plural + " 0"
+	}
+	shown := slices.DeleteFunc(slices.Clone(model.All()), func(r *model.Resource) bool { return r.Hidden })
+	slices.SortStableFunc(shown, func(a, b *model.Resource) int {
+		return cmp.Or(cmp.Compare(family(a), family(b)), cmp.Compare(a.Plural, b.Plural))
+	})
+	return shown
+}
+
 // newReference reads the reference off the declarations.
 func newReference(version string, openapi record) *reference {
 	ref := &reference{Version: version, Errors: classes()}
@@ -59,10 +76,7 @@ func newReference(version string, openapi record) *reference {
 			}
 		}
 	}
-	for _, r := range model.All() {
-		if r.Hidden {
-			continue
-		}
+	for _, r := range byFamily() {
 		res := referenceResource{Resource: r, Endpoints: byTag[r.Plural]}
 		if r.Parent != "" {
 			res.Below = "/" + r.Field(r.Parent).Ref + "/{" + r.Parent + "}/" + r.Path

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -58,6 +59,7 @@ type Hub struct {
 	interval time.Duration
 	admit    func(*http.Request, wire.Hello) (time.Time, error)
 	encoder  encoder
+	joining  chan struct{} // a slot for each share that is being put together: when all agents come at once, connections must be served beside it
 	handlers sync.WaitGroup
 
 	// mu guards what follows, and the streams' own state. The store's lock comes before it.
@@ -83,7 +85,7 @@ func New(o Options) (*Hub, error) {
 		return nil, errors.New("sync: Store, App and Log are required")
 	}
 	return &Hub{
-		store: o.Store, app: o.App, log: o.Log, interval: cmp.Or(o.Interval, wire.PingInterval), admit: o.Admit,
+		store: o.Store, app: o.App, log: o.Log, interval: cmp.Or(o.Interval, wire.PingInterval), admit: o.Admit, joining: make(chan struct{}, runtime.GOMAXPROCS(0)),
 		open: map[*stream]struct{}{}, claims: map[model.DPID]*stream{}, streams: map[string]*stream{}, views: map[string]*span.View{}, lost: map[string]loss{}, waiting: waitingPorts{},
 	}, nil
 }

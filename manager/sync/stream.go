@@ -138,7 +138,13 @@ func (s *stream) serve(ctx context.Context) error {
 	if err != nil {
 		return s.refuse(ctx, s.registration(err))
 	}
+	select {
+	case s.hub.joining <- struct{}{}:
+	case <-ctx.Done():
+		return s.refuse(ctx, ctx.Err())
+	}
 	objects, revision, err := s.hub.attach(s, datapath)
+	<-s.hub.joining
 	if err != nil {
 		return s.refuse(ctx, err)
 	}

@@ -132,4 +132,16 @@ func TestDeclarativeWithManager(t *testing.T) {
 	if il, err = c.ReleaseIPLease(ctx, il.Object.UUID); err != nil || il.Object.InterfaceUUID != "" {
 		t.Fatalf("%+v, %v", il, err)
 	}
+	_, err = c.Apply(ctx, client.Documents{
+		"ip_range_groups":            {{"uuid": "iprg-a"}},
+		"ip_ranges":                  {{"uuid": "ipr-a", "ip_range_group_uuid": "iprg-a", "begin_ipv4_address": "10.0.0.20", "end_ipv4_address": "10.0.0.29"}},
+		"lease_policies":             {{"uuid": "lp-a"}},
+		"lease_policy_base_networks": {{"lease_policy_uuid": "lp-a", "network_uuid": "nw-a", "ip_range_group_uuid": "iprg-a"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if il, err = c.AllocateIPLease(ctx, "lp-a", client.Params{"ip_lease_uuid": "il-pool"}); err != nil || il.Object.UUID != "il-pool" || il.Object.Addr().String() != "10.0.0.20" {
+		t.Fatalf("%+v, %v", il, err)
+	}
 }

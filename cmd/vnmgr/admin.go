@@ -431,8 +431,8 @@ func writeFile(path string, r io.Reader) error {
 func newRestoreCommand(s *settings) *cobra.Command {
 	return &cobra.Command{
 		Use:   "restore FILE",
-		Short: "Make the store in an empty --data from a backup",
-		Long:  "restore makes the store in the directory --data, which must be empty or absent, from a backup; - is standard input. No manager may run there.",
+		Short: "Make the store in --data from a backup",
+		Long:  "restore makes the store in the directory --data, which must hold none, from a backup; - is standard input. No manager may run there.",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if len(s.etcd) > 0 {

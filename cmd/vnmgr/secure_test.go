@@ -361,6 +361,17 @@ func TestTokenCommands(t *testing.T) {
 	if list := s.do("token", "list"); !strings.Contains(list, "ci ") || strings.Contains(list, token) {
 		t.Errorf("%s", list)
 	}
+	admin := s.client(s.admin)
+	if made, err := admin.CreateToken(t.Context(), vnclient.NewToken{Name: "api", Role: "viewer"}); err != nil || made.Secret == "" {
+		t.Errorf("%+v %v", made, err)
+	} else if _, err := vnclient.Get[model.Topology](t.Context(), s.client(made.Secret), model.DefaultTopology); err != nil {
+		t.Errorf("with a token made by the API: %v", err)
+	}
+	if made, err := admin.CreateJoinToken(t.Context(), vnclient.NewJoinToken{NodeID: "node7", Managers: []string{s.url}}); err != nil || made.NodeID != "node7" {
+		t.Errorf("%+v %v", made, err)
+	} else if parsed, err := wire.ParseJoinToken(made.Secret); err != nil || parsed.NodeID != "node7" || !slices.Equal(parsed.Managers, []string{s.url}) {
+		t.Errorf("%+v %v", parsed, err)
+	}
 	s.do("token", "revoke", "ci")
 	if _, err := vnclient.Get[model.Topology](t.Context(), c, model.DefaultTopology); status(err) != http.StatusUnauthorized {
 		t.Errorf("after revocation: %v", err)

@@ -51,11 +51,6 @@ func Describe(f flow.Flow, n Names) Description {
 	return d
 }
 
-// DescribeActions puts actions, such as a bucket's, into the words of the pipeline.
-func DescribeActions(a flow.Actions, n Names) string {
-	return n.actions(idFlood, a, n.flowNames())
-}
-
 func (n Names) actions(table uint8, a flow.Actions, names flow.Names) string {
 	if a.IsDrop() {
 		return "drop"

@@ -13,6 +13,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/big"
 	"net/netip"
 	"net/url"
@@ -99,6 +100,9 @@ func (a *Authority) locked(f func() error) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	info, err := os.Stat(a.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no certificate authority in %s: vnmgr makes it when it first starts there: %w", a.opts.Dir, err)
+	}
 	if err != nil {
 		return fmt.Errorf("certificate authority: %w", err)
 	}

@@ -8,7 +8,7 @@
 // # Identities
 //
 // Gate.Authenticate puts an Identity into the request's context, and From gives it back. Without the middleware there is the zero
-// identity, which may do nothing; Insecure is the middleware of --insecure and of tests, whose identity may do everything.
+// identity, which may do nothing; Insecure is the middleware of tests, whose identity may do everything, as that of --insecure.
 //
 //	role      may
 //	viewer    read what it sees

@@ -56,7 +56,8 @@ func With(ctx context.Context, id Identity) context.Context {
 	return context.WithValue(ctx, identityKey{}, id)
 }
 
-// Insecure gives every request the identity that may do everything: the middleware of a manager without access control.
+// Insecure gives every request the identity that may do everything: for handlers that are not behind a Gate. (That of --insecure is a
+// Gate, for its limits and its audit log.)
 func Insecure(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, r.WithContext(With(r.Context(), Identity{Name: "insecure", Role: Admin})))

@@ -4,7 +4,6 @@ import (
 	"net/http"
 
 	"github.com/openvnet/openvnet/manager/app"
-	"github.com/openvnet/openvnet/model"
 )
 
 // What the tests, which are outside the package because apitest imports it, need of its inside.
@@ -35,5 +34,3 @@ func Body(r *http.Request) (p app.Params, perr, aerr error) {
 func Controls() []string { return append(append([]string{}, writeControls...), listControls...) }
 
 func IsFixed(elem string) bool { return (&handler{}).fixed([]string{elem}) != nil }
-
-func IsExposed(r *model.Resource) bool { return exposed(r.Plural) != nil }

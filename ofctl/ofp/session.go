@@ -1,7 +1,5 @@
 package ofp
 
-import "fmt"
-
 // Hello opens a session; it says which versions the sender speaks (OpenFlow 1.5, section 7.5.1).
 type Hello struct {
 	// Versions is the bitmap of versions: bit n is wire version n. A peer that sends no bitmap speaks all up to the
@@ -184,6 +182,3 @@ func decodeSetAsync(r *reader) Message {
 	}
 	return m
 }
-
-// DatapathID is how a datapath id is written: 16 hexadecimal digits.
-func DatapathID(id uint64) string { return fmt.Sprintf("%016x", id) }

@@ -60,9 +60,6 @@ func Open(o Options) (*Instance, error) {
 	return &Instance{o}, nil
 }
 
-// Dir is the run directory.
-func (i *Instance) Dir() string { return i.o.Dir }
-
 // DB is the database's remote, as ovs-vsctl --db and OVSDB clients take it.
 func (i *Instance) DB() string { return "unix:" + filepath.Join(i.o.Dir, "db.sock") }
 

@@ -16,12 +16,14 @@ package cli
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -81,7 +83,7 @@ func (e *Env) Run(ctx context.Context, args []string) int {
 	}
 	code := exitStatus(err)
 	if text := strings.TrimSpace(err.Error()); text != "" {
-		fmt.Fprintf(e.Stderr, "vnctl: %s\n", text)
+		fmt.Fprintf(e.Stderr, "vnctl: %s%s\n", text, advice(err))
 	}
 	if line := (*lineError)(nil); code == exitUsage && !errors.As(err, &line) {
 		fmt.Fprintf(e.Stderr, "See \"%s --help\".\n", cmd.CommandPath())
@@ -104,6 +106,18 @@ func (e *Env) execute(ctx context.Context, args []string) (*cobra.Command, error
 
 // Output gives the output format that the command line asks for, "" for none; for Commands.
 func (e *Env) Output() string { return e.flags.output }
+
+// advice says what to do where there was no answer.
+func advice(err error) string {
+	var stranger x509.UnknownAuthorityError
+	switch {
+	case errors.As(err, &stranger):
+		return `; name the authority that vouches for the server by --ca or VNET_CA ("vnmgr ca export" prints it)`
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "; is vnmgr running there? --server or VNET_WEBAPI name another one"
+	}
+	return ""
+}
 
 func exitStatus(err error) int {
 	var refused *client.Error

@@ -194,7 +194,7 @@ func TestNoServer(t *testing.T) {
 	}
 	s := newShell(t)
 	code, _, stderr := s.run("networks", "del", "nw-a", "--server", free)
-	if code != exitUnreachable || !strings.Contains(stderr, "no answer from vnmgr at http://"+free) || strings.Count(stderr, "\n") != 1 {
+	if code != exitUnreachable || !strings.Contains(stderr, "no answer from vnmgr at http://"+free) || !strings.Contains(stderr, "VNET_WEBAPI") || strings.Count(stderr, "\n") != 1 {
 		t.Errorf("%d %q", code, stderr)
 	}
 }

@@ -44,6 +44,7 @@ type Options struct {
 	Dir     string       // required; sockets, pid files, database and logs, at most 82 characters
 	NS      *netns.NS    // optional; the namespace that the daemons run in
 	Dummy   bool         // optional; all datapaths and ports are dummies, no root needed
+	Tunnels bool         // optional; with Dummy: but not tunnel ports, which encapsulate for real
 	Session proc.Session // optional
 	Env     []string     // optional; added to the daemons' environment
 }
@@ -102,7 +103,11 @@ func (i *Instance) StartDaemon(ctx context.Context, d Daemon) error {
 	if d == Switch {
 		args = []string{"ovs-vswitchd", i.DB()}
 		if i.o.Dummy {
-			args = append(args, "--enable-dummy=override", "--disable-system", "--disable-system-route")
+			replace := "override" // every type of port
+			if i.o.Tunnels {
+				replace = "system"
+			}
+			args = append(args, "--enable-dummy="+replace, "--disable-system", "--disable-system-route")
 		}
 	} else if err := i.createDB(ctx); err != nil {
 		return err

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -35,9 +37,26 @@ func Until(ctx context.Context, interval time.Duration, cond func() error) error
 	}
 }
 
-// For fails the test when cond has not returned nil within limit. what completes the sentence "waiting for ...".
+// SlowEnv is the variable that says how many times longer tests wait, on a machine that is emulated.
+const SlowEnv = "OPENVNET_SLOW"
+
+// Scaled gives a limit that is meant for a machine of ordinary speed times the factor in SlowEnv; without one, or with one
+// that is not a number above 1, the limit itself. For does so by itself.
+func Scaled(limit time.Duration) time.Duration {
+	factor, err := strconv.ParseFloat(os.Getenv(SlowEnv), 64)
+	if err != nil || !(factor > 1 && factor <= maxFactor) {
+		return limit
+	}
+	return time.Duration(float64(limit) * factor)
+}
+
+// maxFactor keeps limits of hours within a time.Duration.
+const maxFactor = 1000
+
+// For fails the test when cond has not returned nil within limit, which is Scaled. what completes the sentence "waiting for ...".
 func For(t testing.TB, limit time.Duration, what string, cond func() error) {
 	t.Helper()
+	limit = Scaled(limit)
 	ctx, cancel := context.WithTimeoutCause(t.Context(), limit, fmt.Errorf("not within %v", limit))
 	defer cancel()
 	if err := Until(ctx, 0, cond); err != nil {

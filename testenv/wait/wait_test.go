@@ -31,3 +31,14 @@ func TestUntilTellsWhatWasMissing(t *testing.T) {
 		t.Fatalf("Until = %v, want the deadline and the last error of the condition", err)
 	}
 }
+
+func TestScaled(t *testing.T) {
+	for value, want := range map[string]time.Duration{
+		"": time.Second, "5": 5 * time.Second, "1.5": 1500 * time.Millisecond, "0.1": time.Second, "-3": time.Second, "x": time.Second, "NaN": time.Second, "1e300": time.Second,
+	} {
+		t.Setenv(wait.SlowEnv, value)
+		if got := wait.Scaled(time.Second); got != want {
+			t.Errorf("%s=%q: %v, want %v", wait.SlowEnv, value, got, want)
+		}
+	}
+}

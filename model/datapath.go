@@ -6,6 +6,7 @@ type Datapath struct {
 	DisplayName          string `json:"display_name" vn:"required,mutable" doc:"Name for people."`
 	DPID                 DPID   `json:"dpid" vn:"required,unique=dpid" doc:"OpenFlow datapath id of the bridge."`
 	NodeID               string `json:"node_id" vn:"required,mutable" doc:"Name by which the host's agent reports."`
+	MTU                  uint16 `json:"mtu" vn:"readonly" doc:"Largest IP packet of the host's interface to the underlay, in bytes, as its agent says; 0 as long as it has not."`
 	EnableOVSLearnAction bool   `json:"enable_ovs_learn_action" vn:"mutable,default=true" doc:"Whether the switch may learn outside MAC addresses by itself."`
 }
 

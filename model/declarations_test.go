@@ -124,7 +124,7 @@ func TestDeclarationsAreSound(t *testing.T) {
 				t.Errorf("%s: reach follows %q, which is not a reference to one object", r.Plural, name)
 			}
 		}
-		if r.Reach.Rule == "local" && r.Field(r.Reach.With[0]).Ref != Interfaces.Plural {
+		if (r.Reach.Rule == "local" || r.Reach.Rule == "translation") && r.Field(r.Reach.With[0]).Ref != Interfaces.Plural {
 			t.Errorf("%s: local, but not to an interface", r.Plural)
 		}
 		names := map[string]bool{}

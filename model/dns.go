@@ -2,7 +2,6 @@ package model
 
 import (
 	"fmt"
-	"net/netip"
 	"strings"
 )
 
@@ -23,40 +22,3 @@ func canonicalName(text string) (string, error) {
 	}
 	return s, nil
 }
-
-// AddressList is a list of IP addresses in its canonical form: a,b,c.
-type AddressList string
-
-// Addrs gives the addresses, in their order.
-func (l AddressList) Addrs() []netip.Addr {
-	var as []netip.Addr
-	for part := range strings.SplitSeq(string(l), ",") {
-		if a, err := netip.ParseAddr(part); err == nil {
-			as = append(as, a)
-		}
-	}
-	return as
-}
-
-const maxListedAddresses = 16
-
-func (l *AddressList) parse(text string) error {
-	var out []string
-	for part := range strings.SplitSeq(text, ",") {
-		if part = strings.TrimSpace(part); part == "" {
-			continue
-		}
-		a, err := netip.ParseAddr(part)
-		if err != nil || a.Zone() != "" || a.Is4In6() || a.IsUnspecified() || a.IsMulticast() {
-			return fmt.Errorf("%q is not the IP address of a server", clip(part))
-		}
-		out = append(out, a.String())
-	}
-	if len(out) > maxListedAddresses {
-		return fmt.Errorf("has %d addresses; the limit is %d", len(out), maxListedAddresses)
-	}
-	*l = AddressList(strings.Join(out, ","))
-	return nil
-}
-
-func (*AddressList) limits() (maxBytes int, lines bool) { return 1024, false }

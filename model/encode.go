@@ -18,8 +18,26 @@ import (
 type upgrade func(members map[string]json.RawMessage) error
 
 // upgrades are, by resource, what brings its objects from version 1 to 2, from 2 to 3, and so on. A resource without is of
-// version 1. A new field needs none: absent is its zero value.
-var upgrades = map[string][]upgrade{}
+// version 1. A new field needs none if its default is its zero value, which absent stands for; with another default it does.
+var upgrades = map[string][]upgrade{
+	"networks":        {defaults(map[string]string{"unknown_unicast": `"outside"`, "multicast": `"flood"`})},
+	"segments":        {defaults(map[string]string{"unknown_unicast": `"outside"`, "multicast": `"flood"`})},
+	"routes":          {defaults(map[string]string{"mode": `"gateway"`})},
+	"topologies":      {defaults(map[string]string{"encapsulation": `"geneve"`})},
+	"security_groups": {defaults(map[string]string{"trust_members": `true`})},
+}
+
+// defaults is the upgrade to a version that has new fields with these values in objects that were written before.
+func defaults(values map[string]string) upgrade {
+	return func(members map[string]json.RawMessage) error {
+		for name, v := range values {
+			if _, ok := members[name]; !ok {
+				members[name] = json.RawMessage(v)
+			}
+		}
+		return nil
+	}
+}
 
 // SchemaVersion is the version of the form in which objects of the resource are stored. Older ones are read.
 func (r *Resource) SchemaVersion() int { return 1 + len(upgrades[r.Plural]) }
@@ -231,20 +249,23 @@ func (f *Field) decodePlain(v reflect.Value, b []byte) (rest []byte, ok bool) {
 		}
 		return bytes.CutPrefix(b, []byte("false"))
 	case *int, *uint16, *uint32:
-		n, rest, ok := cutNumber(b)
+		digits, negative := bytes.CutPrefix(b, []byte{'-'})
+		n, rest, ok := cutNumber(digits)
 		if !ok {
 			return nil, false
 		}
 		switch x := x.(type) {
 		case *int:
-			*x = int(n)
+			if *x = int(n); negative {
+				*x = -*x
+			}
 			return rest, true
 		case *uint16:
 			*x = uint16(n)
-			return rest, n <= math.MaxUint16
+			return rest, n <= math.MaxUint16 && !negative
 		case *uint32:
 			*x = uint32(n)
-			return rest, true
+			return rest, !negative
 		}
 	}
 	text, rest, ok := cutText(b)

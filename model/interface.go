@@ -21,7 +21,13 @@ type Interface struct {
 	EnableRouting           bool   `json:"enable_routing" vn:"mutable" doc:"Whether the interface may forward packets that are not its own."`
 	EnableRouteTranslation  bool   `json:"enable_route_translation" vn:"mutable" doc:"Whether address translation applies to routed packets."`
 	EnableFiltering         bool   `json:"enable_filtering" vn:"mutable" doc:"Whether filters apply; what they do not pass is dropped."`
-	IngressFilteringEnabled bool   `json:"ingress_filtering_enabled" vn:"mutable" doc:"Whether security groups apply to what the interface receives; what they do not accept is dropped."`
+	IngressFilteringEnabled bool   `json:"ingress_filtering_enabled" vn:"mutable" doc:"Whether what the interface receives is judged by security groups although it is in none; in one, it always is."`
+	IngressRate             uint32 `json:"ingress_rate" vn:"mutable,min=0,max=400000000" doc:"Limit of what the interface receives, in kbit/s; 0 for none."`
+	IngressBurst            uint32 `json:"ingress_burst" vn:"mutable,min=0,max=400000000" doc:"What it may receive at once above ingress_rate, in kbit; a tenth of a second's worth when 0."`
+	EgressRate              uint32 `json:"egress_rate" vn:"mutable,min=0,max=400000000" doc:"Limit of what the interface sends, in kbit/s; 0 for none."`
+	EgressBurst             uint32 `json:"egress_burst" vn:"mutable,min=0,max=400000000" doc:"What it may send at once above egress_rate, in kbit; a tenth of a second's worth when 0."`
+	DSCP                    uint16 `json:"dscp" vn:"mutable,min=0,max=63" doc:"Code point set in the IP packets that the interface sends (RFC 2474); 0 leaves them as they are."`
+	ConnectionLimit         uint32 `json:"connection_limit" vn:"mutable,min=0,max=10000000" doc:"How many conversations are remembered for the interface's filters at a time; 0 for the agents' default."`
 }
 
 // InterfaceInputs are the parameters of an interface's creation which make other objects in the same transaction: its port,

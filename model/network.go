@@ -9,18 +9,38 @@ const (
 	NetworkInternal = "internal" // of one host each: its guests and its own interface of mode internal
 )
 
+// The policies of a network or segment for frames to a MAC address that nobody has.
+const (
+	UnknownOutside = "outside" // to ports with devices behind them that nobody registered
+	UnknownFlood   = "flood"   // to everybody
+	UnknownDrop    = "drop"    // to nobody
+)
+
+// The policies of a network or segment for multicast.
+const (
+	MulticastFlood = "flood" // to everybody
+	MulticastSnoop = "snoop" // to those that have joined the group (IGMP, MLD), and link-local groups to everybody
+	MulticastDrop  = "drop"  // only link-local groups
+)
+
+// ReservedVNI is the first of the 256 highest identifiers, which are the data plane's own: no network gets one.
+const ReservedVNI = 1<<24 - 256
+
 // Network is a layer 2 broadcast domain with one IPv4 subnet, one IPv6 subnet, or both.
 type Network struct {
 	Meta
-	DisplayName string     `json:"display_name" vn:"mutable" doc:"Name for people."`
-	DomainName  string     `json:"domain_name" vn:"domain,mutable" doc:"DNS domain of the guests; the uuid's suffix when absent."`
-	Mode        string     `json:"mode" vn:"default=virtual,enum=virtual|physical|internal,alias=network_mode" doc:"virtual; physical for an underlay that exists already; internal for one that joins guests and their own host."`
-	SegmentUUID string     `json:"segment_uuid" vn:"ref=segments,cascade,mutable" doc:"Segment that the network lies on: its subnet is routed, the rest is layer 2."`
-	IPv4Network netip.Addr `json:"ipv4_network" vn:"ip=4,mutable" doc:"Address of the IPv4 subnet. At least one of ipv4_network and ipv6_network is required."`
-	IPv4Prefix  int        `json:"ipv4_prefix" vn:"default=24,min=1,max=32,mutable" doc:"Prefix length of the IPv4 subnet."`
-	IPv6Network netip.Addr `json:"ipv6_network" vn:"ip=6,mutable" doc:"Address of the IPv6 subnet."`
-	IPv6Prefix  int        `json:"ipv6_prefix" vn:"default=64,min=1,max=128,mutable" doc:"Prefix length of the IPv6 subnet."`
-	VNI         uint32     `json:"vni" vn:"readonly,unique=@vni" doc:"24-bit virtual network identifier on the wire; allocated for virtual networks, 0 for others."`
+	DisplayName    string     `json:"display_name" vn:"mutable" doc:"Name for people."`
+	DomainName     string     `json:"domain_name" vn:"domain,mutable" doc:"DNS domain of the guests; the uuid's suffix when absent."`
+	Mode           string     `json:"mode" vn:"default=virtual,enum=virtual|physical|internal,alias=network_mode" doc:"virtual; physical for an underlay that exists already; internal for one that joins guests and their own host."`
+	SegmentUUID    string     `json:"segment_uuid" vn:"ref=segments,cascade,mutable" doc:"Segment that the network lies on: its subnet is routed, the rest is layer 2."`
+	IPv4Network    netip.Addr `json:"ipv4_network" vn:"ip=4,mutable" doc:"Address of the IPv4 subnet. At least one of ipv4_network and ipv6_network is required."`
+	IPv4Prefix     int        `json:"ipv4_prefix" vn:"default=24,min=1,max=32,mutable" doc:"Prefix length of the IPv4 subnet."`
+	IPv6Network    netip.Addr `json:"ipv6_network" vn:"ip=6,mutable" doc:"Address of the IPv6 subnet."`
+	IPv6Prefix     int        `json:"ipv6_prefix" vn:"default=64,min=1,max=128,mutable" doc:"Prefix length of the IPv6 subnet."`
+	MTU            uint16     `json:"mtu" vn:"min=0,max=65535,mutable" doc:"Largest IP packet of the guests, in bytes; 0 for what hosts and encapsulation leave, which is also the upper bound."`
+	UnknownUnicast string     `json:"unknown_unicast" vn:"default=outside,enum=outside|flood|drop,mutable" doc:"Where frames go to a MAC address that nobody has: outside, to ports with devices behind them that nobody registered; flood, to everybody; drop. On a segment, the segment's counts."`
+	Multicast      string     `json:"multicast" vn:"default=flood,enum=flood|snoop|drop,mutable" doc:"Where multicast goes: flood, to everybody; snoop, to those that have joined; drop. Link-local groups go to everybody. On a segment, the segment's counts."`
+	VNI            uint32     `json:"vni" vn:"readonly,unique=@vni" doc:"24-bit virtual network identifier on the wire; allocated for virtual networks, 0 for others."`
 }
 
 // NetworkInputs are the parameters of a network's creation that make other objects.

@@ -73,6 +73,7 @@ filters uuid=fil-a mode=static interface_uuid=if-vif
 ip_range_groups uuid=iprg-a
 mac_range_groups uuid=mrg-a
 security_groups uuid=sg-a display_name=a
+address_groups uuid=ag-a display_name=a
 security_groups uuid=sg-tb display_name=b tenant_uuid=tn-b
 `), "\n") {
 		plural, p, _ := strings.Cut(line, " ")
@@ -175,6 +176,39 @@ func TestRules(t *testing.T) {
 		{"vlan_translations", "translation_uuid=tr-edge network_uuid=nw-a", model.MissingArgument, "vlan_id: is required"},
 		{"vlan_translations", "translation_uuid=tr-edge network_uuid=nw-a vlan_id=4095", model.ArgumentError, "vlan_id: 4095 is outside 1 to 4094"},
 		{"vlan_translations", "translation_uuid=tr-static network_uuid=nw-a vlan_id=1", model.ArgumentError, "translation_uuid: tr-static has mode static_address"},
+
+		{"routes", "interface_uuid=if-sim network_uuid=nw-a route_link_uuid=rl-a ipv4_network=0.0.0.0 ipv4_prefix=0 ipv4_gateway=10.0.0.254", model.Class{}, ""},
+		{"routes", "interface_uuid=if-vif network_uuid=nw-a route_link_uuid=rl-a ipv4_network=10.7.0.0", model.Class{}, ""},
+		{"routes", "mode=blackhole route_link_uuid=rl-a ipv4_network=10.7.0.0", model.Class{}, ""},
+		{"routes", "mode=blackhole route_link_uuid=rl-a ipv4_network=10.7.0.0 ipv4_gateway=10.0.0.254", model.ArgumentError, "ipv4_gateway: is of routes of mode gateway"},
+		{"routes", "network_uuid=nw-a route_link_uuid=rl-a ipv4_network=10.7.0.0", model.MissingArgument, "interface_uuid: is required"},
+		{"routes", "interface_uuid=if-sim route_link_uuid=rl-a ipv4_network=10.7.0.0", model.MissingArgument, "network_uuid: is required"},
+		{"routes", "interface_uuid=if-edge network_uuid=nw-a route_link_uuid=rl-a ipv4_network=10.7.0.0", model.ArgumentError, "interface_uuid: if-edge has mode edge; routes lead through interfaces of mode simulated"},
+		{"routes", "interface_uuid=if-sim network_uuid=nw-a route_link_uuid=rl-a ipv4_network=10.7.0.0 ipv4_gateway=10.7.0.1", model.ArgumentError, "ipv4_gateway: 10.7.0.1 is outside 10.0.0.0/24, the subnet of nw-a"},
+		{"routes", "interface_uuid=if-sim network_uuid=nw-p route_link_uuid=rl-a ipv6_network=fd07:: ipv6_gateway=fd07::1", model.ArgumentError, "ipv6_gateway: nw-p has no subnet of the family of fd07::1"},
+
+		{"translations", "mode=masquerade interface_uuid=if-sim network_uuid=nw-a", model.Class{}, ""},
+		{"translations", "mode=static_address interface_uuid=if-sim network_uuid=nw-a", model.ArgumentError, "network_uuid: is for translations of mode masquerade"},
+
+		{"mirrors", "interface_uuid=if-vif target_interface_uuid=if-vif", model.ArgumentError, "target_interface_uuid: is the interface that is mirrored itself"},
+		{"mirrors", "interface_uuid=if-sim target_interface_uuid=if-vif", model.ArgumentError, "interface_uuid: if-sim has mode simulated"},
+		{"mirrors", "interface_uuid=if-vif target_interface_uuid=if-host", model.ArgumentError, "target_interface_uuid: if-host has mode host"},
+
+		{"security_group_rules", "security_group_uuid=sg-a protocol=tcp port_first=80 port_last=90 remote_addresses=10.0.0.0/8 excluded_addresses=10.1.0.0/16", model.Class{}, ""},
+		{"security_group_rules", "security_group_uuid=sg-a direction=egress protocol=icmp icmp_type=8 icmp_code=0 remote_address_group_uuid=ag-a action=reject priority=1000", model.Class{}, ""},
+		{"security_group_rules", "security_group_uuid=sg-a protocol=any port_first=80", model.ArgumentError, "port_first: any has no ports"},
+		{"security_group_rules", "security_group_uuid=sg-a protocol=udp port_first=80 port_last=79", model.ArgumentError, "port_last: 79 is less than port_first, 80"},
+		{"security_group_rules", "security_group_uuid=sg-a protocol=tcp icmp_type=8", model.ArgumentError, "icmp_type: tcp has no ICMP type or code"},
+		{"security_group_rules", "security_group_uuid=sg-a protocol=icmp icmp_code=0", model.ArgumentError, "icmp_code: is of an icmp_type, which is not given"},
+		{"security_group_rules", "security_group_uuid=sg-a remote_addresses=10.0.0.0/8 remote_group_uuid=sg-a", model.ArgumentError, "remote_group_uuid: one of remote_addresses, remote_group_uuid and"},
+		{"security_group_rules", "security_group_uuid=sg-a remote_group_uuid=sg-a excluded_addresses=10.0.0.0/8", model.ArgumentError, "excluded_addresses: are of remote_addresses or of all"},
+		{"security_group_rules", "security_group_uuid=sg-a remote_addresses=10.0.0.0/9 excluded_addresses=10.0.0.0/8", model.ArgumentError, "excluded_addresses: leave no address of the peer"},
+		{"security_group_rules", "security_group_uuid=sg-a action=drop stateless=true", model.ArgumentError, "stateless: is of action allow"},
+		{"security_group_rules", "security_group_uuid=sg-a priority=1001", model.ArgumentError, "priority: 1001 is outside 0 to 1000"},
+		{"security_group_rules", "security_group_uuid=sg-a remote_address_group_uuid=ag-none", model.UnknownUUIDResource, "remote_address_group_uuid: there is no address group ag-none"},
+		{"address_groups", "display_name=a addresses=10.0.0.1,fd00::/64,10.0.0.0/8", model.Class{}, ""},
+		{"address_groups", "display_name=a addresses=10.0.0.1/8", model.ArgumentError, "addresses: 10.0.0.1/8 has bits set beyond its prefix"},
+		{"topologies", "mode=simple_overlay encapsulation=stt", model.ArgumentError, "encapsulation: \"stt\" is not one of geneve, vxlan, gre"},
 
 		{"filter_statics", "filter_uuid=fil-a protocol=tcp src_address=10.0.0.0/8 dst_port=22 action=pass", model.Class{}, ""},
 		{"filter_statics", "filter_uuid=fil-a protocol=icmp src_address=fd00::1 action=conn", model.Class{}, ""},
@@ -332,10 +366,10 @@ func TestCascades(t *testing.T) {
 	}
 	want := map[string]string{
 		"datapaths": "datapath_networks datapath_route_links datapath_segments interface_ports topology_datapaths",
-		"networks":  "datapath_networks interface_networks ip_leases lease_policy_base_networks routes topology_networks vlan_translations",
+		"networks":  "datapath_networks interface_networks ip_leases lease_policy_base_networks routes topology_networks translations vlan_translations",
 		"segments":  "datapath_segments interface_segments mac_leases networks topology_segments",
 		"interfaces": "datapath_networks datapath_route_links datapath_segments filters interface_networks interface_ports interface_route_links interface_segments ip_leases " +
-			"lease_policy_base_interfaces mac_leases network_services routes security_group_interfaces topology_datapaths translations",
+			"lease_policy_base_interfaces mac_leases mirrors network_services routes security_group_interfaces topology_datapaths translations",
 		"mac_leases":                "ip_leases",
 		"ip_leases":                 "datapath_networks datapath_route_links datapath_segments ip_lease_container_ip_leases ip_retentions topology_datapaths",
 		"route_links":               "datapath_route_links interface_route_links routes topology_route_links translation_static_addresses",
@@ -343,7 +377,7 @@ func TestCascades(t *testing.T) {
 		"topology_layers":           "datapath_networks datapath_route_links datapath_segments",
 		"topology_mac_range_groups": "datapath_networks datapath_route_links datapath_segments",
 		"network_services":          "dns_services", "dns_services": "dns_records", "filters": "filter_statics", "translations": "translation_static_addresses vlan_translations",
-		"ip_range_groups": "ip_ranges", "mac_range_groups": "mac_ranges topology_mac_range_groups", "security_groups": "security_group_interfaces",
+		"ip_range_groups": "ip_ranges", "mac_range_groups": "mac_ranges topology_mac_range_groups", "security_groups": "security_group_interfaces security_group_rules",
 		"ip_lease_containers": "ip_lease_container_ip_leases lease_policy_ip_lease_containers", "ip_retention_containers": "ip_retentions lease_policy_ip_retention_containers",
 		"lease_policies": "lease_policy_base_interfaces lease_policy_base_networks lease_policy_ip_lease_containers lease_policy_ip_retention_containers",
 	}
@@ -357,7 +391,7 @@ func TestCascades(t *testing.T) {
 	for plural := range want {
 		t.Errorf("nothing goes with one of %s", plural)
 	}
-	if want := map[string][]string{"ip_range_groups": {"lease_policy_base_networks.ip_range_group_uuid"}, "security_groups": {"security_groups.rules"}}; !maps.EqualFunc(restrict, want, slices.Equal) {
+	if want := map[string][]string{"ip_range_groups": {"lease_policy_base_networks.ip_range_group_uuid"}, "security_groups": {"security_groups.rules", "security_group_rules.remote_group_uuid"}, "address_groups": {"security_group_rules.remote_address_group_uuid"}}; !maps.EqualFunc(restrict, want, slices.Equal) {
 		t.Errorf("deletions are refused because of %v, want %v", restrict, want)
 	}
 }

@@ -211,6 +211,9 @@ func (r *backupReader) end(line []byte, objects int, sum string) error {
 	if t.Objects != objects || t.SHA256 != sum {
 		return fmt.Errorf("the backup was altered: it has %d objects with the sum %s, and says %d with %s", objects, sum, t.Objects, t.SHA256)
 	}
+	if own, err := json.Marshal(t); err != nil || !bytes.Equal(own, line) { // package json takes other spellings of the names as well
+		return errors.Join(errors.New("the backup was altered: its last line is not as it was written"), err)
+	}
 	if _, err := r.r.ReadByte(); !errors.Is(err, io.EOF) {
 		return errors.Join(errors.New("the backup goes on behind its end"), err)
 	}

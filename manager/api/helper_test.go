@@ -126,6 +126,7 @@ func worldDocuments() map[string][]app.Params {
 		"lease_policies":             {{"uuid": "lp-w"}},
 		"topologies":                 {{"uuid": "topo-over", "mode": "simple_overlay"}, {"uuid": "topo-under", "mode": "simple_underlay"}},
 		"security_groups":            {{"uuid": "sg-w", "display_name": "w"}},
+		"address_groups":             {{"uuid": "ag-w", "display_name": "w", "addresses": "10.0.0.0/8"}},
 		"lease_policy_base_networks": {{"uuid": "lpn-w", "lease_policy_uuid": "lp-w", "network_uuid": "nw-w", "ip_range_group_uuid": "iprg-w"}},
 		"interfaces": {
 			{"uuid": "if-host", "mode": "host", "owner_datapath_uuid": "dp-w", "port_name": "eth0"}, {"uuid": "if-sim", "mode": "simulated"}, {"uuid": "if-vif", "mode": "vif", "port_name": "vif"},
@@ -210,11 +211,14 @@ func sample(r *model.Resource, n int) app.Params {
 		model.Routes:                           {"interface_uuid": "if-gw", "network_uuid": "nw-w", "route_link_uuid": "rl-w", "ipv4_network": "10.3%d.0.0"},
 		model.Filters:                          {"interface_uuid": "if-v%d"},
 		model.FilterStatics:                    {"filter_uuid": "fil-w", "protocol": "tcp", "dst_port": json.Number(strconv.Itoa(22 + n)), "action": "pass"},
-		model.Translations:                     {"interface_uuid": "if-gw"},
+		model.Translations:                     {"interface_uuid": "if-gw", "mode": "masquerade"},
 		model.TranslationStaticAddresses:       {"translation_uuid": "tr-w", "ingress_ipv4_address": "192.0.2.%d", "egress_ipv4_address": "10.9.0.1"},
 		model.VLANTranslations:                 {"translation_uuid": "tr-edge", "network_uuid": "nw-w%d", "vlan_id": json.Number(strconv.Itoa(10 + n))},
 		model.SecurityGroups:                   {"display_name": "group %d"},
 		model.SecurityGroupInterfaces:          {"security_group_uuid": "sg-w", "interface_uuid": "if-v%d"},
+		model.SecurityGroupRules:               {"security_group_uuid": "sg-w", "protocol": "tcp", "port_first": json.Number(strconv.Itoa(22 + n))},
+		model.AddressGroups:                    {"display_name": "addresses %d"},
+		model.Mirrors:                          {"interface_uuid": "if-vif", "target_interface_uuid": "if-v%d"},
 		model.DNSServices:                      {"network_service_uuid": "ns-w"},
 		model.DNSRecords:                       {"dns_service_uuid": "dnss-w", "name": "host%d.example", "ipv4_address": "10.9.0.1"},
 		model.RouteLinks:                       {"mac_address": "02:00:00:00:01:0%d"},
@@ -232,5 +236,7 @@ func sample(r *model.Resource, n int) app.Params {
 var changes = map[string]any{
 	"display_name": "changed", "description": "changed", "label": "changed", "labels": "a=b,c=d", "timing": "dhcp", "allocation_type": "decremental",
 	"lease_time": 10.0, "grace_time": 20.0, "ttl": 60.0, "domain_name": "changed", "public_dns": "10.9.0.53", "rules": "tcp:22:0.0.0.0/0", "node_id": "changed",
+	"encapsulation": "vxlan", "multicast": "drop", "unknown_unicast": "flood", "mtu": 1400.0, "addresses": "10.1.0.0/16", "remote_addresses": "10.2.0.0/16", "priority": 5.0,
+	"port_last": 99.0, "direction": "egress", "ingress_rate": 1000.0, "egress_burst": 10.0, "dscp": 46.0, "connection_limit": 100.0, "ipv4_gateway": "10.9.0.1",
 	"incoming_port": 53.0, "outgoing_port": 54.0, "vlan_id": 77.0, "action": "drop", "dst_port": 99.0, "mac_address": "02:aa:00:00:00:01",
 }

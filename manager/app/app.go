@@ -89,7 +89,9 @@ func (a *App) Bootstrap(ctx context.Context) error {
 		if _, ok := tx.Get(model.DefaultTopology); ok {
 			return nil
 		}
-		return tx.Create(&model.Topology{Meta: model.Meta{UUID: model.DefaultTopology}, Mode: "simple_overlay", Automatic: true})
+		t := model.Topologies.New().(*model.Topology)
+		t.UUID, t.Mode, t.Automatic = model.DefaultTopology, model.TopologyOverlay, true
+		return tx.Create(t)
 	})
 	if err != nil {
 		return fmt.Errorf("make the default topology: %w", err)

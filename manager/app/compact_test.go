@@ -16,7 +16,7 @@ import (
 // The compact documents apply, a second time change nothing, and go without a trace when they are pruned.
 func TestApplyCompact(t *testing.T) {
 	const testdata = "../../model/compact/testdata/"
-	for _, file := range []string{testdata + "minimal.yaml", testdata + "names.yaml", testdata + "outside.yaml", "../../docs/examples/shop.yaml"} {
+	for _, file := range []string{testdata + "minimal.yaml", testdata + "names.yaml", testdata + "outside.yaml", testdata + "rules.yaml", "../../docs/examples/shop.yaml"} {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			a := app.New(storetest.Open(t, ""), slog.New(slog.DiscardHandler))
 			if err := a.Bootstrap(t.Context()); err != nil {
@@ -30,6 +30,9 @@ func TestApplyCompact(t *testing.T) {
 				{Resource: model.Networks, Params: app.Params{"uuid": "nw-other", "ipv4_network": "198.18.0.0"}},
 				{Resource: model.Networks, Params: app.Params{"uuid": "nw-wan", "ipv4_network": "198.18.1.0", "ipv6_network": "2001:db8::", "mode": "physical"}},
 				{Resource: model.SecurityGroups, Params: app.Params{"uuid": "sg-shared", "display_name": "x"}},
+				{Resource: model.SecurityGroups, Params: app.Params{"uuid": "sg-else", "display_name": "y"}},
+				{Resource: model.Datapaths, Params: app.Params{"uuid": "dp-a", "display_name": "c", "dpid": "0x3", "node_id": "c"}},
+				{Resource: model.Datapaths, Params: app.Params{"uuid": "dp-b", "display_name": "d", "dpid": "0x4", "node_id": "d"}},
 			} {
 				if _, err := a.Create(t.Context(), d.Resource, d.Params, app.Write{}); err != nil {
 					t.Fatal(err)

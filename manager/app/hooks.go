@@ -23,6 +23,7 @@ type hook struct {
 var hooks = map[*model.Resource]hook{
 	model.Networks:   {fill: fillNetwork, before: completeNetwork, after: joinTopology, change: changeNetwork, updated: networkChanged, reconcile: rejoinTopology},
 	model.Segments:   {before: completeSegment, after: joinTopology, reconcile: rejoinTopology},
+	model.Mirrors:    {before: completeMirror},
 	model.RouteLinks: {before: completeRouteLink, after: joinTopology, change: keepMAC, reconcile: rejoinTopology},
 	model.Datapaths:  {deleted: deleteRegistered},
 
@@ -46,8 +47,8 @@ var hooks = map[*model.Resource]hook{
 	model.IPRetentions:              {before: beginRetention},
 }
 
-// maxVNI is the largest identifier of 24 bits.
-const maxVNI = 1<<24 - 1
+// maxVNI is the largest identifier of 24 bits that is allocated; those above it are the data plane's own (model.ReservedVNI).
+const maxVNI = model.ReservedVNI - 1
 
 func fillNetwork(o model.Object) {
 	if n := o.(*model.Network); n.DomainName == "" {
@@ -126,6 +127,11 @@ func completeRouteLink(u *unit, o model.Object) (err error) {
 		}
 	}
 	l.VNI, err = u.tx.Allocate(model.RouteLinks, "vni", 1, maxVNI)
+	return err
+}
+
+func completeMirror(u *unit, o model.Object) (err error) {
+	o.(*model.Mirror).VNI, err = u.tx.Allocate(model.Mirrors, "vni", 1, maxVNI)
 	return err
 }
 

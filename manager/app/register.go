@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"fmt"
+	"math"
 	"net/netip"
 	"strings"
 
@@ -36,7 +37,7 @@ func digest(s string) string {
 
 // Register gives the datapath of an agent that says hello. As long as the wiring is automatic, one that is not there is made, and where
 // it has no host interface, that too from the agent's uplink, in the physical network of its subnet, which is made if there
-// is none. What was made so follows the uplink's name and addresses. The error says, for the agent's operator, why it may
+// is none. What was made so follows the uplink's name and addresses, and the datapath's mtu the uplink's. The error says, for the agent's operator, why it may
 // not join.
 func (a *App) Register(ctx context.Context, h wire.Hello) (string, error) {
 	var uuid string
@@ -52,6 +53,9 @@ func (a *App) Register(ctx context.Context, h wire.Hello) (string, error) {
 		uuid = d.UUID
 		if h.Uplink == nil || h.Uplink.Name == "" {
 			return nil
+		}
+		if err := u.registerMTU(d, h.Uplink.MTU); err != nil {
+			return err
 		}
 		return u.registerUplink(d, h.Uplink, automatic)
 	})
@@ -88,6 +92,16 @@ func (u *unit) register(h wire.Hello, automatic bool) (*model.Datapath, error) {
 		}
 	}
 	return d, u.add(d)
+}
+
+// registerMTU keeps what the agent says of its uplink: what guests' packets may be long depends on the least of all hosts.
+func (u *unit) registerMTU(d *model.Datapath, mtu int) error {
+	if mtu <= 0 || mtu > math.MaxUint16 || d.MTU == uint16(mtu) {
+		return nil
+	}
+	d = model.Clone(d)
+	d.MTU = uint16(mtu)
+	return u.replace(d)
 }
 
 // registerUplink makes the host interface of a datapath that has none, or makes the one that it made follow the uplink.

@@ -86,6 +86,28 @@ func TestRegister(t *testing.T) {
 	c.register(h)
 }
 
+// The datapath's mtu is that of the agent's uplink, and one that is known costs no revision.
+func TestRegisterMTU(t *testing.T) {
+	t.Parallel()
+	c := newCases(t)
+	h := hello("172.16.0.5/24")
+	for _, step := range []struct {
+		said  int
+		want  uint16
+		quiet bool
+	}{{1500, 1500, false}, {1500, 1500, true}, {9000, 9000, false}, {0, 9000, true}, {1 << 20, 9000, true}} {
+		h.Uplink.MTU = step.said
+		register := func() {
+			if d := get[*model.Datapath](c, c.register(h)); d.MTU != step.want {
+				t.Errorf("mtu %d is kept as %d, want %d", step.said, d.MTU, step.want)
+			}
+		}
+		if register(); step.quiet {
+			c.unchanged(register)
+		}
+	}
+}
+
 func TestRegisterWiredByHand(t *testing.T) {
 	t.Parallel()
 	c := newCases(t)

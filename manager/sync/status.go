@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/openvnet/openvnet/model"
+	"github.com/openvnet/openvnet/model/graph"
 	"github.com/openvnet/openvnet/model/span"
 )
 
@@ -77,6 +78,9 @@ func misplaced(x *span.Index, o model.Object) (datapath, reason string) {
 	}
 	for _, n := range networks {
 		if !x.Wired(span.Pair{Network: n, Datapath: datapath}) {
+			if nw, ok := graph.Lookup[*model.Network](x.Graph(), n); ok && nw.SegmentUUID != "" {
+				return datapath, fmt.Sprintf("segment %s, on which network %s lies, is not wired to datapath %s: add it to the datapath's segments", nw.SegmentUUID, n, datapath)
+			}
 			return datapath, fmt.Sprintf("network %s is not wired to datapath %s: add it to the datapath's networks", n, datapath)
 		}
 	}

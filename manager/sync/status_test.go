@@ -115,6 +115,23 @@ func TestStatusOfUnwired(t *testing.T) {
 	w.expect(t, "ml-2", "dp-0 node0 applied")
 }
 
+// A network on a segment goes where the segment is wired.
+func TestStatusOfUnwiredSegment(t *testing.T) {
+	w := newWorld(t, calm)
+	lying := network(1)
+	lying.Object.(*model.Network).SegmentUUID = "seg-1"
+	w.commit(write(&model.Segment{Meta: model.Meta{UUID: "seg-1", ID: 1}, Mode: model.SegmentVirtual}), lying)
+	w.commit(write(&model.Topology{Meta: model.Meta{UUID: model.DefaultTopology, ID: 1}}))
+	w.commit(write(&model.DatapathNetwork{Meta: model.Meta{UUID: "dpn-1", ID: 1}, DatapathUUID: "dp-0", NetworkUUID: "nw-1"}))
+	w.commit(guest(1, "dp-0", "nw-1")...)
+	w.expect(t, "if-1", "dp-0 node0 error segment seg-1, on which network nw-1 lies, is not wired to datapath dp-0: add it to the datapath's segments")
+	w.commit(write(&model.DatapathSegment{Meta: model.Meta{UUID: "dps-1", ID: 1}, DatapathUUID: "dp-0", SegmentUUID: "seg-1"}))
+	a := w.dial(t, 1, "a")
+	_, rev := a.snapshot()
+	a.ack(rev)
+	w.expectSoon(t, "if-1", "dp-0 node0 applied")
+}
+
 // waits starts a Wait and gives its end.
 func (w *world) waits(t *testing.T, revision int64, uuids ...string) <-chan error {
 	t.Helper()

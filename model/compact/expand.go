@@ -23,10 +23,12 @@ type expansion struct {
 	guests   []*guest
 	routers  []*router
 	groups   []*group
+	sets     []*addressSet
 	byName   struct {
 		networks map[string]*network
 		guests   map[string]*guest
 		groups   map[string]*group
+		sets     map[string]*addressSet
 	}
 
 	docs      []Document
@@ -41,6 +43,7 @@ type expansion struct {
 func Expand(v *document.Value) ([]Document, error) {
 	x := &expansion{uuids: map[string]string{}, addresses: map[string]string{}, macs: map[model.MAC]string{}, ports: map[string]string{}}
 	x.byName.networks, x.byName.guests, x.byName.groups = map[string]*network{}, map[string]*guest{}, map[string]*group{}
+	x.byName.sets = map[string]*addressSet{}
 	x.read(node{v, "", v.Line})
 	if x.errs == nil { // with half of the names missing, what follows would be noise
 		x.networkDocuments()
@@ -62,7 +65,7 @@ func Expand(v *document.Value) ([]Document, error) {
 
 // read reads everything and resolves its names.
 func (x *expansion) read(root node) {
-	o := x.object(root, Key, "tenant", "topology", "labels", "networks", "guests", "routers", "rules")
+	o := x.object(root, Key, "tenant", "topology", "labels", "networks", "guests", "routers", "addresses", "rules")
 	if !o.has(Key) {
 		x.addf(node{root.v, Key, root.line}, "is required: the name of the virtual network")
 	} else if s, ok := x.text(o.get(Key)); ok {
@@ -86,6 +89,7 @@ func (x *expansion) read(root node) {
 	for _, m := range x.named(o.get("routers"), model.RouteLinks) {
 		x.readRouter(m)
 	}
+	x.readAddresses(o.get("addresses"))
 	x.readRules(o.get("rules"))
 	for _, n := range x.networks {
 		x.readRecords(n)

@@ -71,7 +71,8 @@ func draw(t *rapid.T) drawn {
 			fmt.Sprintf("{networks: %q, uplinks: {up: {network: nw-out, address: 198.18.0.%d, public: {198.18.1.%d: 10.%d.1.1, '198.18.2.%d:80': '10.%d.1.2:8080'}}}}",
 				name, i+1, i+1, slices.Index(networks, name), i+1, slices.Index(networks, name)))))
 	}
-	d.rules = append(d.rules, "- in <- tcp 80, 443 from any", "- in <- icmp from in, "+of("source", "198.51.100.0/24", "network "+networks[0], "sg-else", "2001:db8::1", "any"))
+	d.rules = append(d.rules, "- in <- "+of("action", "", "drop ", "reject ")+"tcp 8000-8099 from 10.0.0.0/8, network "+networks[0]+of("except", "", " except 10.9.0.0/16")+of("priority", "", " priority 5"), "- in -> "+of("protocol", "any", "sctp 7")+" to in, any",
+		"- in <- tcp 80, 443 from any", "- in <- icmp from in, "+of("source", "198.51.100.0/24", "network "+networks[0], "sg-else", "2001:db8::1", "any"))
 	return d
 }
 

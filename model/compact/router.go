@@ -3,6 +3,7 @@ package compact
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/openvnet/openvnet/internal/document"
@@ -27,6 +28,8 @@ type uplink struct {
 	mac        located
 	host       string
 	to         []netip.Prefix
+	gateways   []located // next hops, at most one of a family
+	masquerade bool
 	public     []translation
 }
 
@@ -82,7 +85,7 @@ func (x *expansion) readRouter(m member) {
 }
 
 func (x *expansion) readUplink(r *router, m member) {
-	u := &uplink{object: x.object(m.node, "network", "address", "mac", "host", "to", "public"), name: m.name}
+	u := &uplink{object: x.object(m.node, "network", "address", "mac", "host", "to", "gateway", "masquerade", "public"), name: m.name}
 	r.uplinks = append(r.uplinks, u)
 	for _, name := range []string{"network", "address"} {
 		if !u.has(name) {
@@ -106,6 +109,10 @@ func (x *expansion) readUplink(r *router, m member) {
 	if u.has("host") {
 		u.host = x.uuid(u.get("host"), model.Datapaths)
 	}
+	x.readGateways(u)
+	if u.masquerade = u.has("masquerade") && x.boolean(u.get("masquerade")); u.masquerade && u.host == "" {
+		x.addf(u.get("masquerade"), "needs the host that the uplink is at: conversations are remembered there")
+	}
 	for _, item := range x.list(u.get("to")) {
 		if p, ok := x.prefix(item); ok {
 			u.to = append(u.to, p)
@@ -115,6 +122,28 @@ func (x *expansion) readUplink(r *router, m member) {
 		u.to = defaultRoutes(u.attachment.addresses)
 	}
 	x.readPublic(r, u)
+}
+
+// readGateways reads the next hops of an uplink, in its network, one of each family.
+func (x *expansion) readGateways(u *uplink) {
+	for _, item := range x.list(u.get("gateway")) {
+		a, ok := x.address(item)
+		if !ok {
+			continue
+		}
+		why := ""
+		if n := u.attachment.network; n != nil && n.subnets != nil {
+			why = n.misfit(a)
+		}
+		if slices.ContainsFunc(u.gateways, func(l located) bool { return l.addr.Is4() == a.Is4() }) {
+			why = "there is a gateway of this family already"
+		}
+		if why != "" {
+			x.addf(item, "%s", why)
+			continue
+		}
+		u.gateways = append(u.gateways, located{addr: a, at: item})
+	}
 }
 
 // defaultRoutes gives all of each family that there is an address of.
@@ -273,7 +302,7 @@ func (x *expansion) routerDocuments() {
 		}
 		for _, n := range r.networks {
 			for _, p := range n.subnets {
-				x.route(r, r.node, n.name, x.iface(n), n.uuid, p)
+				x.route(r, r.node, n.name, x.iface(n), n.uuid, p, nil)
 			}
 		}
 		for _, u := range r.uplinks {
@@ -282,25 +311,34 @@ func (x *expansion) routerDocuments() {
 	}
 }
 
-// route makes a route to a subnet through an interface.
-func (x *expansion) route(r *router, at node, hint, iface, network string, to netip.Prefix) {
+// route makes a route to a subnet through an interface, by the gateway of its family if there is one.
+func (x *expansion) route(r *router, at node, hint, iface, network string, to netip.Prefix, gateways []located) {
 	routes, f := model.Routes, family(to.Addr())
-	x.add(at, routes, derived(routes, x.name, hint, r.name, hint, iface, to.String()), "interface_uuid", iface, "route_link_uuid", r.uuid,
+	d := x.add(at, routes, derived(routes, x.name, hint, r.name, hint, iface, to.String()), "interface_uuid", iface, "route_link_uuid", r.uuid,
 		"network_uuid", network, f+"_network", to.Addr(), f+"_prefix", to.Bits())
+	for _, g := range gateways {
+		if g.addr.Is4() == to.Addr().Is4() {
+			d.Params[f+"_gateway"] = g.addr.String()
+			d.at(f+"_gateway", g.at)
+		}
+	}
 }
 
 func (x *expansion) uplinkDocuments(r *router, u *uplink) {
 	iface := derived(model.Interfaces, x.name, "up"+u.name, "uplink", r.name, u.name)
 	x.add(u.node, model.Interfaces, iface, "mode", model.InterfaceSimulated, "display_name", clipName(r.name+" uplink "+u.name),
-		"owner_datapath_uuid", u.host, "enable_routing", true, "enable_route_translation", u.public != nil).at("owner_datapath_uuid", u.get("host"))
+		"owner_datapath_uuid", u.host, "enable_routing", true, "enable_route_translation", u.public != nil || u.masquerade).at("owner_datapath_uuid", u.get("host"))
 	x.leases(u.node, iface, u.mac, []string{"uplink", u.name, r.name}, []attachment{u.attachment}, true)
 	for _, p := range u.to {
-		x.route(r, u.node, u.name, iface, u.attachment.uuid, p)
+		x.route(r, u.node, u.name, iface, u.attachment.uuid, p, u.gateways)
+	}
+	translations, rows := model.Translations, model.TranslationStaticAddresses
+	if u.masquerade {
+		x.add(u.get("masquerade"), translations, derived(translations, x.name, u.name, "masquerade", r.name, u.name), "interface_uuid", iface, "mode", model.TranslationMasquerade)
 	}
 	if u.public == nil {
 		return
 	}
-	translations, rows := model.Translations, model.TranslationStaticAddresses
 	tr := derived(translations, x.name, u.name, r.name, u.name)
 	x.add(u.get("public"), translations, tr, "interface_uuid", iface, "mode", model.TranslationStatic)
 	for _, t := range u.public {

@@ -9,17 +9,19 @@ import (
 	"github.com/openvnet/openvnet/model"
 )
 
-// group is a security group of the document: what its members let in.
+// group is a security group of the document: what its members let in, and if a rule says so, out.
 type group struct {
 	name, uuid string
 	at         node     // where it is first named as the target of a rule
 	rules      []string // in the syntax of the resource
+	rows       []ruleRow
 }
 
-// peer is what a rule names as the other side: a subnet, or a security group, or else any.
+// peer is what a rule names as the other side: a subnet, a security group, a set of addresses, or else any.
 type peer struct {
-	subnet netip.Prefix
-	group  string // uuid
+	subnet    netip.Prefix
+	group     string // uuid
+	addresses string // uuid
 }
 
 // sources gives the peer in the syntax of a security group's rules.
@@ -33,20 +35,24 @@ func (p peer) sources() []string {
 	return []string{"0.0.0.0/0", "::/0"}
 }
 
-// clause is "tcp 80,443 from any".
+// clause is "tcp 80,443,8000-8099 from any".
 type clause struct {
 	protocol string
-	ports    []uint16
+	ports    []portRange
 	from     bool // rather than to
 	peers    []peer
 }
 
-// readRules reads "group <- tcp 80,443 from any". The groups are those that rules are for.
+// portRange is some ports; the first is the last of a single one, and both are 0 of any.
+type portRange struct{ first, last uint16 }
+
+// readRules reads "group <- tcp 80,443 from any" and "group -> tcp 25 to any". The groups are those that rules are for.
 func (x *expansion) readRules(n node) {
 	type rule struct {
 		at     node
 		target string
 		text   string
+		egress bool
 	}
 	var rules []rule
 	for _, item := range x.list(n) {
@@ -55,10 +61,14 @@ func (x *expansion) readRules(n node) {
 			continue
 		}
 		target, rest, ok := strings.Cut(s, "<-")
+		egress := !ok
+		if egress {
+			target, rest, ok = strings.Cut(s, "->")
+		}
 		target = strings.TrimSpace(target)
 		switch {
 		case !ok:
-			x.addf(item, "%q is no rule: GROUP <- PROTOCOL [PORTS] from SOURCES", clip(s))
+			x.addf(item, "%q is no rule: GROUP <- PROTOCOL [PORTS] from SOURCES, or GROUP -> PROTOCOL [PORTS] to DESTINATIONS", clip(s))
 			continue
 		case !isName(target) || model.SecurityGroups.CheckUUID(target) == nil || target == "any" || target == "all":
 			x.addf(item, "%q is no name for a security group", clip(target))
@@ -69,44 +79,14 @@ func (x *expansion) readRules(n node) {
 			x.byName.groups[target] = g
 			x.groups = append(x.groups, g)
 		}
-		rules = append(rules, rule{item, target, rest})
+		rules = append(rules, rule{item, target, rest, egress})
 	}
 	for _, r := range rules {
-		x.readGroupRule(x.byName.groups[r.target], r.text, r.at)
+		x.readGroupRule(x.byName.groups[r.target], r.egress, r.text, r.at)
 	}
 }
 
-// readGroupRule reads what is to the right of the arrow. "all from" the group itself is what its members let in anyway: it makes
-// a group without further rules.
-func (x *expansion) readGroupRule(g *group, s string, at node) {
-	if f := strings.Fields(s); slices.Equal(f, []string{"all", "from", g.name}) {
-		return
-	}
-	c, ok := x.clause(s, at)
-	if !ok {
-		return
-	}
-	if !c.from || c.protocol == "arp" || c.protocol == "ip" {
-		x.addf(at, "a group's rules are for tcp, udp or icmp, and say from whom")
-		return
-	}
-	for _, p := range c.peers {
-		for _, source := range p.sources() {
-			for _, number := range c.ports {
-				n := fmt.Sprint(number)
-				if c.protocol == "icmp" {
-					n = "-1"
-				}
-				text := c.protocol + ":" + n + ":" + source
-				if !slices.Contains(g.rules, text) {
-					g.rules = append(g.rules, text)
-				}
-			}
-		}
-	}
-}
-
-// clause reads PROTOCOL [PORTS] from|to PEERS. Without ports there is the port 0, which is any.
+// clause reads PROTOCOL [PORTS] from|to PEERS. Without ports there is the port 0, which is any. A port may be a range of them: 8000-8099.
 func (x *expansion) clause(s string, at node) (c clause, ok bool) {
 	words := strings.Fields(strings.ReplaceAll(s, ",", " , "))
 	way := slices.IndexFunc(words, func(w string) bool { return w == "from" || w == "to" })
@@ -115,26 +95,33 @@ func (x *expansion) clause(s string, at node) (c clause, ok bool) {
 		return c, false
 	}
 	c.protocol, c.from = words[0], words[way] == "from"
-	if !slices.Contains([]string{"tcp", "udp", "icmp", "arp", "ip"}, c.protocol) {
+	if !slices.Contains([]string{"tcp", "udp", "sctp", "icmp", "any", "arp", "ip"}, c.protocol) {
 		x.addf(at, "%q is no protocol: tcp, udp or icmp", clip(c.protocol))
 		return c, false
 	}
 	ok = true
 	numbers := items(words[1:way])
-	if len(numbers) > 0 && c.protocol != "tcp" && c.protocol != "udp" {
+	if len(numbers) > 0 && c.protocol != "tcp" && c.protocol != "udp" && c.protocol != "sctp" {
 		x.addf(at, "%s has no ports", c.protocol)
 		return c, false
 	}
 	for _, w := range numbers {
-		p, valid := port(w)
+		from, to, isRange := strings.Cut(w, "-")
+		r, valid := portRange{}, false
+		if r.first, valid = port(from); isRange && valid {
+			r.last, valid = port(to)
+			valid = valid && r.first < r.last
+		} else {
+			r.last = r.first
+		}
 		if !valid {
 			x.addf(at, "%q is no port, 1 to 65535", clip(w))
 			ok = false
 		}
-		c.ports = append(c.ports, p)
+		c.ports = append(c.ports, r)
 	}
 	if len(numbers) == 0 {
-		c.ports = []uint16{0}
+		c.ports = []portRange{{}}
 	}
 	for _, w := range items(words[way+1:]) {
 		peers := x.peers(w, at)
@@ -163,7 +150,7 @@ func items(words []string) []string {
 }
 
 // peers gives what a name in a rule stands for: any, an address, a subnet, a security group, "guest NAME" for its fixed addresses,
-// "network NAME" for its subnets.
+// "network NAME" for its subnets, "addresses NAME" for a set of the document.
 func (x *expansion) peers(s string, at node) []peer {
 	if s == "any" {
 		return []peer{{}}
@@ -209,6 +196,13 @@ func (x *expansion) peers(s string, at node) []peer {
 		for _, p := range n.subnets {
 			out = append(out, peer{subnet: p})
 		}
+	case "addresses":
+		set := x.byName.sets[name]
+		if set == nil {
+			x.addf(at, "there are no addresses %q in this document", clip(name))
+			return nil
+		}
+		out = append(out, peer{addresses: set.uuid})
 	default:
 		x.addf(at, "%q is neither any, an address, a subnet, a group that a rule is for, guest NAME nor network NAME", clip(s))
 	}
@@ -234,12 +228,6 @@ func (x *expansion) resolveGroups(g *guest) {
 			continue
 		}
 		g.security = append(g.security, s)
-	}
-}
-
-func (x *expansion) groupDocuments() {
-	for _, g := range x.groups {
-		x.add(g.at, model.SecurityGroups, g.uuid, "display_name", g.name, "rules", strings.Join(g.rules, ",")).at("rules", g.at)
 	}
 }
 
@@ -287,8 +275,15 @@ func (x *expansion) readFilterRules(g *guest) {
 		if !ok {
 			continue
 		}
-		if slices.ContainsFunc(c.peers, func(p peer) bool { return p.group != "" }) {
+		switch {
+		case slices.ContainsFunc(c.peers, func(p peer) bool { return p.group != "" || p.addresses != "" }):
 			x.addf(item, "a filter knows no groups: name addresses, guests or networks")
+			continue
+		case c.protocol == "any" || c.protocol == "sctp":
+			x.addf(item, "a filter's rules are for tcp, udp, icmp, arp or ip, which is everything else")
+			continue
+		case slices.ContainsFunc(c.ports, func(r portRange) bool { return r.first != r.last }):
+			x.addf(item, "a filter knows no ranges of ports: name each")
 			continue
 		}
 		for _, row := range c.filterRows() {
@@ -311,9 +306,9 @@ func (c clause) filterRows() []filterRow {
 		for _, number := range c.ports {
 			r := filterRow{protocol: c.protocol, peer: p.subnet}
 			if c.from {
-				r.ownPort = number
+				r.ownPort = number.first
 			} else {
-				r.peerPort = number
+				r.peerPort = number.first
 			}
 			out = append(out, r)
 		}

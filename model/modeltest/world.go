@@ -1,5 +1,9 @@
 // Package modeltest draws random small worlds of the model for property tests: a few hosts, networks and interfaces, so that
 // changes meet each other often. References may dangle, as they may in what a host is sent. Imported by tests only.
+//
+// There are three hosts, each with a host interface of its own; networks nw-0 and nw-1 that hosts carry, nw-2 that is physical and nw-3 that is
+// internal, with the subnets of the former; interfaces if-0 to if-3 of guests, if-4 and if-5 simulated, which routes prefer, if-6 of a host, and
+// if-7 with devices behind it; two of segments, route links, translations and address groups; three security groups.
 package modeltest
 
 import (
@@ -16,6 +20,24 @@ import (
 // Hosts are the uuids of the world's datapaths.
 var Hosts = []string{"dp-0", "dp-1", "dp-2"}
 
+const (
+	networks   = 4
+	interfaces = 8
+	topology   = "topo-1" // an overlay, by which some rows are
+)
+
+// World draws the writes of a world with something of most kinds in it, in which changes move more than in an empty one; rev is the revision of
+// all of them.
+func World(t *rapid.T, rev int64) []graph.Change {
+	var batch []graph.Change
+	for n := range rapid.IntRange(40, 160).Draw(t, "world") {
+		if c := Change(t, uint32(n+1), rev); c.Object != nil {
+			batch = append(batch, c)
+		}
+	}
+	return batch
+}
+
 // Batch draws a few writes and removals; rev is the revision of each and must grow from batch to batch.
 func Batch(t *rapid.T, rev int64) []graph.Change {
 	var batch []graph.Change
@@ -27,140 +49,87 @@ func Batch(t *rapid.T, rev int64) []graph.Change {
 
 // Change draws a write or a removal of one object, whose id is id when it is new to the reader.
 func Change(t *rapid.T, id uint32, rev int64) graph.Change {
-	n := func(label string, limit int) int { return rapid.IntRange(0, limit-1).Draw(t, label) }
-	datapath := func() string { return Hosts[n("datapath", len(Hosts))] }
-	network := func() string { return fmt.Sprintf("nw-%d", n("network", 3)) }
-	iface := func() int { return n("interface", 7) }
-	ifUUID := func(k int) string { return fmt.Sprintf("if-%d", k) }
-	segment := func() string { return fmt.Sprintf("seg-%d", n("segment", 2)) }
-	group := func() string { return fmt.Sprintf("sg-%d", n("group", 3)) }
-	sometimes := func(uuid func() string) string {
-		if n("given", 3) > 0 {
-			return ""
-		}
-		return uuid()
+	d := draw{t}
+	kinds := []func() model.Object{
+		d.datapath, d.network, d.network, d.topology, d.segment, d.hostInterface,
+		d.iface, d.iface, d.port, d.port, d.active, d.macLease, d.macLease, d.ipLease, d.ipLease, d.ipLease, d.association, d.wiring,
+		d.routeLink, d.route, d.route, d.route, d.translation, d.translationRow,
+		d.group, d.member, d.rule, d.addressGroup, d.filter, d.filterRule, d.mirror, d.service,
 	}
-	var o model.Object
-	switch n("kind", 22) {
-	case 0:
-		d := n("datapath", len(Hosts))
-		o, id = &model.Datapath{Meta: model.Meta{UUID: Hosts[d]}, DPID: model.DPID(d + 1)}, uint32(d+1)
-	case 1:
-		k := n("network", 3)
-		nw := &model.Network{Meta: model.Meta{UUID: fmt.Sprintf("nw-%d", k)}, Mode: model.NetworkVirtual, VNI: uint32(100 + k),
-			IPv4Network: netip.MustParseAddr("10.0.0.0"), IPv4Prefix: 24, IPv6Network: netip.MustParseAddr("fd00::"), IPv6Prefix: 64}
-		if k == 2 {
-			nw.Mode, nw.VNI = model.NetworkPhysical, 0
-		}
-		nw.SegmentUUID = sometimes(segment)
-		o, id = nw, uint32(k+1)
-	case 2, 3:
-		k := iface()
-		mode := model.InterfaceVIF
-		switch k {
-		case 5:
-			mode = model.InterfaceSimulated
-		case 6:
-			mode = model.InterfaceHost
-		}
-		if n("other mode", 10) == 0 {
-			mode = []string{model.InterfaceVIF, model.InterfaceHost, model.InterfaceSimulated, model.InterfaceEdge}[n("mode", 4)]
-		}
-		o, id = &model.Interface{Meta: model.Meta{UUID: ifUUID(k)}, Mode: mode}, uint32(k+1)
-	case 4, 5:
-		k := iface()
-		p := &model.InterfacePort{Meta: model.Meta{UUID: fmt.Sprintf("ifp-%d", k)}, InterfaceUUID: ifUUID(k), PortName: fmt.Sprintf("port%d", k)}
-		if rapid.Bool().Draw(t, "owned") {
-			p.DatapathUUID = datapath()
-		}
-		o = p
-	case 6:
-		k := iface()
-		o = &model.ActiveInterface{Meta: model.Meta{UUID: fmt.Sprintf("aif-%d", k)}, InterfaceUUID: ifUUID(k), DatapathUUID: datapath()}
-	case 7, 8:
-		k := iface()
-		o = &model.MACLease{Meta: model.Meta{UUID: fmt.Sprintf("ml-%d", k)}, InterfaceUUID: ifUUID(k), MACAddress: model.MAC{2, 0, 0, 0, 0, byte(k)}, SegmentUUID: sometimes(segment)}
-	case 9, 10:
-		k, i := n("lease", 9), iface()
-		l := &model.IPLease{Meta: model.Meta{UUID: fmt.Sprintf("il-%d", k)}, NetworkUUID: network(), InterfaceUUID: ifUUID(i)}
-		if k%3 == 2 {
-			l.IPv6Address = netip.MustParseAddr(fmt.Sprintf("fd00::%d", k+1))
-		} else {
-			l.IPv4Address = netip.AddrFrom4([4]byte{10, 0, 0, byte(k + 1)})
-		}
-		if rapid.Bool().Draw(t, "of mac lease") {
-			l.MACLeaseUUID = fmt.Sprintf("ml-%d", i)
-		}
-		o = l
-	case 11:
-		if rapid.Bool().Draw(t, "service") {
-			o = &model.NetworkService{Meta: model.Meta{UUID: "ns-0"}, Mode: model.ServiceDHCP, InterfaceUUID: ifUUID(5)}
-		} else {
-			d, nw := datapath(), network()
-			o = &model.DatapathNetwork{Meta: model.Meta{UUID: pair("dpn", d, nw)}, DatapathUUID: d, NetworkUUID: nw}
-		}
-	case 12:
-		o = &model.Topology{Meta: model.Meta{UUID: model.DefaultTopology}, Automatic: n("automatic", 4) > 0}
-	case 13:
-		k := n("segment", 2)
-		o, id = &model.Segment{Meta: model.Meta{UUID: fmt.Sprintf("seg-%d", k)}, Mode: model.SegmentVirtual, VNI: uint32(200 + k)}, uint32(k+1)
-	case 14:
-		d, s := datapath(), segment()
-		o = &model.DatapathSegment{Meta: model.Meta{UUID: pair("dps", d, s)}, DatapathUUID: d, SegmentUUID: s}
-	case 15:
-		i := ifUUID(iface())
-		if rapid.Bool().Draw(t, "segment") {
-			s := segment()
-			o = &model.InterfaceSegment{Meta: model.Meta{UUID: pair("ifs", i, s)}, InterfaceUUID: i, SegmentUUID: s, Static: rapid.Bool().Draw(t, "static")}
-		} else {
-			nw := network()
-			o = &model.InterfaceNetwork{Meta: model.Meta{UUID: pair("ifn", i, nw)}, InterfaceUUID: i, NetworkUUID: nw, Static: rapid.Bool().Draw(t, "static")}
-		}
-	case 16:
-		o = &model.RouteLink{Meta: model.Meta{UUID: fmt.Sprintf("rl-%d", n("link", 2))}, VNI: 300}
-	case 17:
-		o = &model.Route{Meta: model.Meta{UUID: fmt.Sprintf("r-%d", n("route", 5))}, InterfaceUUID: ifUUID(iface()), NetworkUUID: network(), RouteLinkUUID: fmt.Sprintf("rl-%d", n("link", 2))}
-	case 18:
-		g := &model.SecurityGroup{Meta: model.Meta{UUID: group()}}
-		if rapid.Bool().Draw(t, "rule") {
-			g.Rules = model.SecurityRules("tcp:22:" + group())
-		}
-		o = g
-	case 19:
-		g, i := group(), ifUUID(iface())
-		o = &model.SecurityGroupInterface{Meta: model.Meta{UUID: pair("sgi", g, i)}, SecurityGroupUUID: g, InterfaceUUID: i}
-	case 20:
-		tr := fmt.Sprintf("tr-%d", n("translation", 2))
-		switch n("part", 3) {
-		case 0:
-			o = &model.Translation{Meta: model.Meta{UUID: tr}, Mode: model.TranslationEdge, InterfaceUUID: ifUUID(iface())}
-		case 1:
-			k := n("vlan", 3)
-			o = &model.VLANTranslation{Meta: model.Meta{UUID: fmt.Sprintf("vt-%d", k)}, TranslationUUID: tr, NetworkUUID: network(), VLANID: uint16(k + 1)}
-		case 2:
-			o = &model.TranslationStaticAddress{Meta: model.Meta{UUID: fmt.Sprintf("trs-%d", n("row", 3))}, TranslationUUID: tr}
-		}
-	case 21:
-		switch n("part", 4) {
-		case 0:
-			o = &model.Filter{Meta: model.Meta{UUID: fmt.Sprintf("fil-%d", n("filter", 3))}, InterfaceUUID: ifUUID(iface())}
-		case 1:
-			o = &model.FilterStatic{Meta: model.Meta{UUID: fmt.Sprintf("fils-%d", n("rule", 4))}, FilterUUID: fmt.Sprintf("fil-%d", n("filter", 3)), Protocol: "tcp"}
-		case 2:
-			o = &model.DNSService{Meta: model.Meta{UUID: "dnss-0"}, NetworkServiceUUID: "ns-0"}
-		case 3:
-			o = &model.DNSRecord{Meta: model.Meta{UUID: fmt.Sprintf("dnsr-%d", n("record", 3))}, DNSServiceUUID: "dnss-0", Name: "a"}
-		}
+	o := kinds[d.n("kind", len(kinds))]()
+	if o.Base().ID == 0 {
+		o.Base().ID = id
 	}
-	o.Base().ID, o.Base().Revision = id, rev
-	if n("removed", 8) == 0 {
+	o.Base().Revision = rev
+	if d.n("removed", 8) == 0 {
 		return graph.Change{UUID: o.Base().UUID}
 	}
 	return graph.Change{UUID: o.Base().UUID, Object: o}
 }
 
-// pair gives the uuid of a row that links two objects, of which there is but one.
-func pair(prefix, a, b string) string {
+// draw draws objects. Those that others refer to by their id's number have one of their own; the others get the next.
+type draw struct{ t *rapid.T }
+
+func (d draw) n(label string, limit int) int { return rapid.IntRange(0, limit-1).Draw(d.t, label) }
+
+func (d draw) flag(label string) bool { return rapid.Bool().Draw(d.t, label) }
+
+// mostly is true three times out of four.
+func (d draw) mostly(label string) bool { return d.n(label, 4) > 0 }
+
+func (d draw) of(label string, values ...string) string { return values[d.n(label, len(values))] }
+
+// sometimes gives a value in one case of three, "" in the others.
+func (d draw) sometimes(value func() string) string {
+	if d.n("given", 3) > 0 {
+		return ""
+	}
+	return value()
+}
+
+func (d draw) host() string         { return Hosts[d.n("host", len(Hosts))] }
+func (d draw) networkUUID() string  { return fmt.Sprintf("nw-%d", d.n("network", networks)) }
+func (d draw) segmentUUID() string  { return fmt.Sprintf("seg-%d", d.n("segment", 2)) }
+func (d draw) linkUUID() string     { return fmt.Sprintf("rl-%d", d.n("link", 2)) }
+func (d draw) groupUUID() string    { return fmt.Sprintf("sg-%d", d.n("group", 3)) }
+func (d draw) ifaceUUID() string    { return fmt.Sprintf("if-%d", d.n("interface", interfaces)) }
+func (d draw) guestUUID() string    { return fmt.Sprintf("if-%d", d.n("guest", 4)) }
+func (d draw) legUUID() string      { return fmt.Sprintf("if-%d", 4+d.n("leg", 2)) }
+func (d draw) topologyUUID() string { return topology }
+
+// mostlyLeg gives a simulated interface, but sometimes any.
+func (d draw) mostlyLeg() string {
+	if d.n("any interface", 6) == 0 {
+		return d.ifaceUUID()
+	}
+	return d.legUUID()
+}
+
+// meta gives the metadata of the k-th of a resource's objects; with a number it keeps its id.
+func meta(prefix string, k int) model.Meta { return model.Meta{UUID: fmt.Sprintf("%s-%d", prefix, k)} }
+
+func numbered(prefix string, k int) model.Meta {
+	m := meta(prefix, k)
+	m.ID = uint32(k + 1)
+	return m
+}
+
+// pair gives the metadata of a row that links two objects, of which there is but one.
+func pair(prefix, a, b string) model.Meta {
 	suffix := func(uuid string) string { return uuid[strings.IndexByte(uuid, '-')+1:] }
-	return prefix + "-" + suffix(a) + "x" + suffix(b)
+	return model.Meta{UUID: prefix + "-" + suffix(a) + "x" + suffix(b)}
+}
+
+// subnet4 and subnet6 give the subnets of network k: the physical one has those of the first.
+func subnet4(k int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, byte(k &^ 2), 0}) }
+
+func subnet6(k int) netip.Addr {
+	return netip.AddrFrom16([16]byte{0: 0xfd, 7: byte(k &^ 2)})
+}
+
+// address4 and address6 give an address of network k.
+func address4(k int, low byte) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, byte(k &^ 2), low}) }
+
+func address6(k int, low byte) netip.Addr {
+	return netip.AddrFrom16([16]byte{0: 0xfd, 7: byte(k &^ 2), 15: low})
 }

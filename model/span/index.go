@@ -1,17 +1,17 @@
 // Package span says what concerns which host. From a graph of objects it derives where each interface is, and on which hosts
-// each domain is present: a domain is a network, a segment or a security group, and it is present where an interface of it
-// is. From what is present on a host follows what it needs besides: the route links of its networks, the networks that these
-// lead to, and the groups that its groups' rules name. So a host is sent its own interfaces, and of every domain that is
-// present or needed the interfaces, addresses, services, routes and other hosts that its data plane needs. Nothing else,
-// and nobody else: a change in one network reaches no host that neither has it nor routes to it.
+// each domain is present: where an interface of it is. A domain is a network, a segment or a security group; the same holds of
+// route links, whose interfaces are the legs that their routes name, and of mirrors, whose interfaces are the two ends. From what is
+// present on a host follows what it needs besides: the route links of its networks, the networks that these lead to, on and on as
+// far as packets are routed by the host itself, the groups that its groups' rules name, and the topologies that wired all this. So a
+// host is sent its own interfaces, and of every domain that is present or needed the interfaces, addresses, services, routes and
+// other hosts that its data plane needs. Nothing else, and nobody else: a change in one network reaches no host that neither has it
+// nor routes to it.
 //
 // Everything here is arithmetic over a graph in memory; who stores, sends or compiles is elsewhere. The manager uses it to
 // cut the store into shares, an agent to know which units of its share a change concerns.
 package span
 
 import (
-	"iter"
-	"maps"
 	"slices"
 
 	"github.com/openvnet/openvnet/model"
@@ -26,6 +26,7 @@ const (
 	refActiveDatapath  = "active_interfaces.datapath_uuid"
 	refLeaseInterface  = "ip_leases.interface_uuid"
 	refLeaseNetwork    = "ip_leases.network_uuid"
+	refNetworkSegment  = "networks.segment_uuid"
 
 	refMACInterface         = "mac_leases.interface_uuid"
 	refMACSegment           = "mac_leases.segment_uuid"
@@ -34,12 +35,17 @@ const (
 	refSegmentInterface     = "interface_segments.interface_uuid"
 	refInterfaceSegment     = "interface_segments.segment_uuid"
 	refTranslationInterface = "translations.interface_uuid"
+	refTranslationRow       = "translation_static_addresses.translation_uuid"
 	refVLANTranslation      = "vlan_translations.translation_uuid"
 	refVLANNetwork          = "vlan_translations.network_uuid"
 	refGroupInterface       = "security_group_interfaces.interface_uuid"
 	refInterfaceGroup       = "security_group_interfaces.security_group_uuid"
+	refGroupRule            = "security_group_rules.security_group_uuid"
+	refRouteInterface       = "routes.interface_uuid"
 	refRouteNetwork         = "routes.network_uuid"
 	refRouteLink            = "routes.route_link_uuid"
+	refMirrorInterface      = "mirrors.interface_uuid"
+	refMirrorTarget         = "mirrors.target_interface_uuid"
 )
 
 // Index is a graph with the relations derived from it, kept up to date change by change. All changes go through Apply. Not
@@ -51,18 +57,7 @@ type Index struct {
 	on         map[string]map[string]struct{} // datapath -> domains with a count
 	needs      map[string]map[string]struct{} // datapath -> what it needs because of what is present on it
 	neededOn   map[string]map[string]struct{} // the other way round
-}
-
-// attachment is what is derived of one interface.
-type attachment struct {
-	datapath string   // where it is; "" for nowhere, or everywhere (simulated)
-	domains  []string // sorted: networks, then segments, then security groups
-}
-
-// networks gives the networks among the domains. Their prefix sorts before those of the others.
-func (a attachment) networks() []string {
-	i, _ := slices.BinarySearch(a.domains, model.Segments.Prefix+"-")
-	return a.domains[:i]
+	topologies map[string]map[string]int      // domain -> topology -> rows that wire it and are the topology's
 }
 
 // Pair is a network, or another domain, on a datapath.
@@ -80,8 +75,10 @@ type Effects struct {
 	// Flips says nothing then.
 	Rewired bool
 
-	needFlips                       []Pair              // what datapaths have come to need, or need no more
-	flipsOfNetwork, flipsAtDatapath map[string][]string // the other side of each flip; the former of needFlips too
+	// NeedFlips is what datapaths have come to need, or need no more.
+	NeedFlips []Pair
+
+	flipsOfNetwork, flipsAtDatapath map[string][]string // the other side of each flip; the former of NeedFlips too
 	before                          map[string]model.Object
 }
 
@@ -103,11 +100,19 @@ func (m Moved) Networks() []string {
 	return slices.Compact(ns)
 }
 
+// Domains gives the networks, segments, security groups and other domains that the interface was and is in. Do not change the slices.
+func (m Moved) Domains() (before, after []string) { return m.old.domains, m.new.domains }
+
 // New makes the index of a graph, which the index owns from then on.
 func New(g *graph.Graph) *Index {
 	x := &Index{
 		g: g, interfaces: map[string]attachment{}, counts: map[string]map[string]int{}, on: map[string]map[string]struct{}{},
-		needs: map[string]map[string]struct{}{}, neededOn: map[string]map[string]struct{}{},
+		needs: map[string]map[string]struct{}{}, neededOn: map[string]map[string]struct{}{}, topologies: map[string]map[string]int{},
+	}
+	for _, r := range []*model.Resource{model.DatapathNetworks, model.DatapathSegments, model.DatapathRouteLinks} {
+		for _, o := range g.List(r) {
+			x.countTopology(o, 1)
+		}
 	}
 	for _, o := range g.List(model.Interfaces) {
 		x.attach(o.Base().UUID, x.derive(o.Base().UUID))
@@ -127,6 +132,12 @@ func (x *Index) Apply(changes []graph.Change) *Effects {
 	was := map[Pair]bool{}
 	automatic := x.Automatic()
 
+	everywhere := func(domain string) {
+		for d := range x.counts[domain] {
+			p := Pair{domain, d}
+			was[p] = x.Present(p)
+		}
+	}
 	note := func(o model.Object) {
 		switch o := o.(type) {
 		case *model.Interface:
@@ -151,6 +162,10 @@ func (x *Index) Apply(changes []graph.Change) *Effects {
 			e.Interfaces[o.InterfaceUUID] = Moved{}
 		case *model.Translation:
 			e.Interfaces[o.InterfaceUUID] = Moved{}
+		case *model.Route:
+			e.Interfaces[o.InterfaceUUID] = Moved{}
+		case *model.Mirror:
+			e.Interfaces[o.InterfaceUUID], e.Interfaces[o.TargetInterfaceUUID] = Moved{}, Moved{}
 		case *model.VLANTranslation:
 			if t, ok := graph.Lookup[*model.Translation](x.g, o.TranslationUUID); ok {
 				e.Interfaces[t.InterfaceUUID] = Moved{}
@@ -161,19 +176,31 @@ func (x *Index) Apply(changes []graph.Change) *Effects {
 		case *model.DatapathSegment:
 			p := Pair{o.SegmentUUID, o.DatapathUUID}
 			was[p] = x.Present(p)
-		case *model.Network, *model.Segment, *model.SecurityGroup:
-			for d := range x.counts[o.Base().UUID] {
-				p := Pair{o.Base().UUID, d}
+			for n := range x.g.Referrers(o.SegmentUUID, refNetworkSegment) {
+				p.Network = n.Base().UUID
 				was[p] = x.Present(p)
 			}
+		case *model.Segment:
+			everywhere(o.UUID)
+			for n := range x.g.Referrers(o.UUID, refNetworkSegment) {
+				everywhere(n.Base().UUID)
+			}
+		case *model.Network, *model.SecurityGroup, *model.RouteLink:
+			everywhere(o.Base().UUID)
 		}
 	}
 	for _, c := range changes {
-		if old, ok := x.g.Get(c.UUID); ok {
+		old, ok := x.g.Get(c.UUID)
+		if ok {
 			note(old)
 		}
 		if c.Object != nil {
 			note(c.Object)
+		}
+		if segmentOf(old) != segmentOf(c.Object) { // its interfaces leave the one and come to the other
+			for i := range x.InterfacesOf(c.UUID) {
+				e.Interfaces[i] = Moved{}
+			}
 		}
 	}
 	delete(e.Interfaces, "")
@@ -184,8 +211,10 @@ func (x *Index) Apply(changes []graph.Change) *Effects {
 		}
 	}
 
+	wirers := map[string]struct{}{} // domains that have come to be wired by another topology, or by one less
 	for _, c := range changes {
 		old := x.g.Apply(c)
+		x.countTopologies(old, c.Object, wirers)
 		if old != nil || c.Object != nil {
 			e.Changed = append(e.Changed, Changed{Old: old, New: c.Object})
 		}
@@ -215,59 +244,8 @@ func (x *Index) Apply(changes []graph.Change) *Effects {
 			e.flipsAtDatapath[p.Datapath] = append(e.flipsAtDatapath[p.Datapath], p.Network)
 		}
 	}
-	x.updateNeeds(e)
+	x.updateNeeds(e, wirers)
 	return e
-}
-
-func (x *Index) derive(uuid string) attachment {
-	i, ok := graph.Lookup[*model.Interface](x.g, uuid)
-	if !ok {
-		return attachment{}
-	}
-	var a attachment
-	for o := range x.g.Referrers(uuid, refActiveInterface) {
-		a.datapath = o.(*model.ActiveInterface).DatapathUUID
-	}
-	for o := range x.g.Referrers(uuid, refPortInterface) {
-		if p := o.(*model.InterfacePort); p.DatapathUUID != "" {
-			a.datapath = p.DatapathUUID
-		}
-	}
-	if i.Mode == model.InterfaceSimulated {
-		a.datapath = ""
-	}
-	for o := range x.g.Referrers(uuid, refLeaseInterface) {
-		a.join(o.(*model.IPLease).NetworkUUID)
-	}
-	for o := range x.g.Referrers(uuid, refNetworkInterface) {
-		if n := o.(*model.InterfaceNetwork); n.Static {
-			a.join(n.NetworkUUID)
-		}
-	}
-	for o := range x.g.Referrers(uuid, refTranslationInterface) {
-		for v := range x.g.Referrers(o.Base().UUID, refVLANTranslation) {
-			a.join(v.(*model.VLANTranslation).NetworkUUID)
-		}
-	}
-	for o := range x.g.Referrers(uuid, refMACInterface) {
-		a.join(o.(*model.MACLease).SegmentUUID)
-	}
-	for o := range x.g.Referrers(uuid, refSegmentInterface) {
-		if s := o.(*model.InterfaceSegment); s.Static {
-			a.join(s.SegmentUUID)
-		}
-	}
-	for o := range x.g.Referrers(uuid, refGroupInterface) {
-		a.join(o.(*model.SecurityGroupInterface).SecurityGroupUUID)
-	}
-	slices.Sort(a.domains)
-	return a
-}
-
-func (a *attachment) join(domain string) {
-	if domain != "" && !slices.Contains(a.domains, domain) {
-		a.domains = append(a.domains, domain)
-	}
 }
 
 func (x *Index) attach(uuid string, a attachment) {
@@ -308,133 +286,56 @@ func (x *Index) detach(a attachment) {
 	}
 }
 
-// Location gives the datapath where the interface is: its owner, or where its port was found. It is "" for a simulated
-// interface, and for one that is nowhere yet.
-func (x *Index) Location(iface string) string { return x.interfaces[iface].datapath }
-
-// Networks gives the networks that the interface is in, by its leases or otherwise, sorted. Do not change the slice.
-func (x *Index) Networks(iface string) []string { return x.interfaces[iface].networks() }
-
-// Domains gives the networks, segments and security groups that the interface is in. Do not change the slice.
-func (x *Index) Domains(iface string) []string { return x.interfaces[iface].domains }
-
-// Automatic reports whether every virtual network reaches every datapath, nothing having been wired by hand.
-func (x *Index) Automatic() bool {
-	t, ok := graph.Lookup[*model.Topology](x.g, model.DefaultTopology)
-	return ok && t.Automatic
+// segmentOf gives the segment that a network lies on, "" for any other object and for none.
+func segmentOf(o model.Object) string {
+	if n, ok := o.(*model.Network); ok {
+		return n.SegmentUUID
+	}
+	return ""
 }
 
-// Wired reports whether the network or segment may be on the datapath: by the automatic wiring, or by a row that says so. One
-// that is not virtual is wherever an interface is attached to it, and so is a security group.
-func (x *Index) Wired(p Pair) bool {
-	o, _ := x.g.Get(p.Network)
-	ok := false
-	switch o := o.(type) {
-	case *model.Network:
-		if o.Mode == model.NetworkVirtual && !x.Automatic() {
-			_, ok = x.g.ByUnique(model.DatapathNetworks, "pair", p.Datapath, p.Network)
-			return ok
-		}
-	case *model.Segment:
-		if o.Mode == model.SegmentVirtual && !x.Automatic() {
-			_, ok = x.g.ByUnique(model.DatapathSegments, "pair", p.Datapath, p.Network)
-			return ok
-		}
-	case nil:
+// countTopologies goes from an old row (if it is one) to a new one, and adds to moved the domains whose topologies are others now.
+func (x *Index) countTopologies(before, after model.Object, moved map[string]struct{}) {
+	was, wasTopology := wiring(before)
+	now, nowTopology := wiring(after)
+	if was == now && wasTopology == nowTopology {
+		return
+	}
+	if x.countTopology(before, -1) {
+		moved[was] = struct{}{}
+	}
+	if x.countTopology(after, 1) {
+		moved[now] = struct{}{}
+	}
+}
+
+// countTopology counts a topology's row, and reports whether its domain has come to be wired by the topology, or no more.
+func (x *Index) countTopology(row model.Object, by int) bool {
+	domain, topology := wiring(row)
+	if topology == "" {
 		return false
 	}
-	return true
-}
-
-// Present reports whether the network, or other domain, is present on the datapath: an interface of it is there, and it is wired.
-func (x *Index) Present(p Pair) bool { return x.counts[p.Network][p.Datapath] > 0 && x.Wired(p) }
-
-// Needs reports whether the datapath needs the domain or route link without its being present there: what is present routes to
-// it, or names it in its rules.
-func (x *Index) Needs(p Pair) bool {
-	_, ok := x.needs[p.Datapath][p.Network]
-	return ok && !x.Present(p)
-}
-
-// NetworksOn gives the networks and other domains that are present on the datapath, in no order.
-func (x *Index) NetworksOn(datapath string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for n := range x.on[datapath] {
-			if x.Wired(Pair{n, datapath}) && !yield(n) {
-				return
-			}
+	if x.topologies[domain] == nil {
+		x.topologies[domain] = map[string]int{}
+	}
+	before := x.topologies[domain][topology]
+	if x.topologies[domain][topology] = before + by; before+by == 0 {
+		if delete(x.topologies[domain], topology); len(x.topologies[domain]) == 0 {
+			delete(x.topologies, domain)
 		}
 	}
+	return before == 0 || before+by == 0
 }
 
-// DatapathsOf gives the datapaths on which the network, or other domain, is present, in no order.
-func (x *Index) DatapathsOf(network string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for d := range maps.Keys(x.counts[network]) {
-			if x.Wired(Pair{network, d}) && !yield(d) {
-				return
-			}
-		}
+// wiring gives what a row wires, and the topology that made it.
+func wiring(row model.Object) (domain, topology string) {
+	switch o := row.(type) {
+	case *model.DatapathNetwork:
+		return o.NetworkUUID, o.TopologyUUID
+	case *model.DatapathSegment:
+		return o.SegmentUUID, o.TopologyUUID
+	case *model.DatapathRouteLink:
+		return o.RouteLinkUUID, o.TopologyUUID
 	}
-}
-
-// InterfacesOf gives the interfaces in the network, or other domain, in no order and some of them more than once.
-func (x *Index) InterfacesOf(domain string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		more := true
-		each := func(domain, ref string, iface func(model.Object) string) {
-			if !more {
-				return
-			}
-			for o := range x.g.Referrers(domain, ref) {
-				if i := iface(o); i != "" && !yield(i) {
-					more = false
-					return
-				}
-			}
-		}
-		switch model.ByUUID(domain) {
-		case model.Networks:
-			each(domain, refLeaseNetwork, func(o model.Object) string { return o.(*model.IPLease).InterfaceUUID })
-			each(domain, refInterfaceNetwork, func(o model.Object) string {
-				if n := o.(*model.InterfaceNetwork); n.Static {
-					return n.InterfaceUUID
-				}
-				return ""
-			})
-			each(domain, refVLANNetwork, func(o model.Object) string {
-				if t, ok := graph.Lookup[*model.Translation](x.g, o.(*model.VLANTranslation).TranslationUUID); ok {
-					return t.InterfaceUUID
-				}
-				return ""
-			})
-		case model.Segments:
-			each(domain, refMACSegment, func(o model.Object) string { return o.(*model.MACLease).InterfaceUUID })
-			each(domain, refInterfaceSegment, func(o model.Object) string {
-				if s := o.(*model.InterfaceSegment); s.Static {
-					return s.InterfaceUUID
-				}
-				return ""
-			})
-		case model.SecurityGroups:
-			each(domain, refInterfaceGroup, func(o model.Object) string { return o.(*model.SecurityGroupInterface).InterfaceUUID })
-		}
-	}
-}
-
-// InterfacesAt gives the interfaces that are on the datapath, host interfaces among them, in no order and some of them more than
-// once.
-func (x *Index) InterfacesAt(datapath string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for o := range x.g.Referrers(datapath, refPortDatapath) {
-			if i := o.(*model.InterfacePort).InterfaceUUID; x.Location(i) == datapath && !yield(i) {
-				return
-			}
-		}
-		for o := range x.g.Referrers(datapath, refActiveDatapath) {
-			if i := o.(*model.ActiveInterface).InterfaceUUID; x.Location(i) == datapath && !yield(i) {
-				return
-			}
-		}
-	}
+	return "", ""
 }

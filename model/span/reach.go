@@ -10,15 +10,18 @@ import (
 
 // Reaches reports whether the host has to be sent the object, by the reach that the object's resource declares:
 //
-//	default    every host, the default topology; none, others
-//	needed     hosts on which it is present, or which need it because of what is present on them
-//	datapath   the host itself, and hosts that have a virtual network or segment which is present on it
-//	interface  the host where it is; a host interface also hosts that have its datapath, another one hosts that have a network,
-//	           segment or security group that it is in
-//	lease      hosts that have the interface and the network; of a host interface, and of one that shares a security group with
-//	           them, also hosts without the network
-//	local      the host where the interface that the object refers to is; of a simulated one all that have it
-//	With       hosts that have all the objects referred to, if the field If is set
+//	default      every host, the default topology; hosts that have something wired by them, others
+//	needed       hosts on which it is present, or which need it because of what is present on them
+//	present      hosts on which what the object refers to is present
+//	datapath     the host itself, and hosts with which it exchanges frames of a virtual network, a segment, a route link or a mirror: the one has
+//	             it present, the other has it or needs it
+//	interface    the host where it is; a host interface also hosts that have its datapath, another one hosts that have a domain that it is in: a leg
+//	             those that have a route link which it leads into, for one. Internal networks do not count, as each host has its own
+//	lease        hosts that have the interface and the network; of a host interface, and of one that shares a security group with
+//	             them, also hosts without the network
+//	local        the hosts where the interface that the object refers to is
+//	translation  the same; of an edge interface all hosts that have it
+//	With         hosts that have all the objects referred to, if the field If is set
 func (x *Index) Reaches(host string, o model.Object) bool {
 	reaches := x.Reach(o)
 	return reaches != nil && reaches(host)
@@ -30,12 +33,15 @@ func (x *Index) Reach(o model.Object) func(host string) bool {
 	r, uuid := model.Of(o), o.Base().UUID
 	switch r.Reach.Rule {
 	case "default":
-		if uuid != model.DefaultTopology {
-			return nil
+		if uuid == model.DefaultTopology {
+			return func(string) bool { return true }
 		}
-		return func(string) bool { return true }
+		return func(host string) bool { return x.has(host, uuid) }
 	case "needed":
 		return func(host string) bool { return x.has(host, uuid) }
+	case "present":
+		domain := r.Field(r.Reach.With[0]).Text(o)
+		return func(host string) bool { return x.Present(Pair{domain, host}) }
 	case "datapath":
 		return func(host string) bool { return x.reachesDatapath(host, uuid) }
 	case "interface":
@@ -50,18 +56,19 @@ func (x *Index) Reach(o model.Object) func(host string) bool {
 		if i.Mode == model.InterfaceHost {
 			return reaches
 		}
+		at := x.interfaces[i.UUID].datapath
 		return func(host string) bool {
-			return reaches(host) && (x.has(host, l.NetworkUUID) || x.hasGroupOf(host, i.UUID))
+			return reaches(host) && (x.has(host, l.NetworkUUID) && (at == host || at == "" || !x.internal(l.NetworkUUID)) || x.hasGroupOf(host, i.UUID))
 		}
-	case "local":
+	case "local", "translation":
 		i, ok := graph.Lookup[*model.Interface](x.g, r.Field(r.Reach.With[0]).Text(o))
 		if !ok {
 			return nil
 		}
-		at, reaches := x.interfaces[i.UUID].datapath, x.reachOfInterface(i)
-		return func(host string) bool {
-			return at == host || i.Mode == model.InterfaceSimulated && reaches(host)
+		if t, ok := o.(*model.Translation); ok && t.Mode == model.TranslationEdge {
+			return x.reachOfInterface(i)
 		}
+		return func(host string) bool { return x.At(i.UUID, host) }
 	}
 	if len(r.Reach.With) == 0 || r.Reach.If != "" && !r.Field(r.Reach.If).IsSet(o) {
 		return nil
@@ -92,48 +99,26 @@ func (x *Index) reachOfInterface(i *model.Interface) func(host string) bool {
 		if i.Mode == model.InterfaceHost {
 			return a.datapath != "" && x.reachesDatapath(host, a.datapath)
 		}
-		return slices.ContainsFunc(a.domains, func(n string) bool { return x.has(host, n) })
+		return slices.ContainsFunc(a.domains, func(n string) bool { return x.has(host, n) && (a.datapath == "" || !x.internal(n)) })
 	}
-}
-
-// has reports whether the domain or route link is present on the host, or needed there.
-func (x *Index) has(host, domain string) bool {
-	if _, ok := x.needs[host][domain]; ok {
-		return true
-	}
-	return x.Present(Pair{domain, host})
 }
 
 // hasGroupOf reports whether the host has a security group that the interface is in.
 func (x *Index) hasGroupOf(host, iface string) bool {
-	domains := x.interfaces[iface].domains
-	i, _ := slices.BinarySearch(domains, model.SecurityGroups.Prefix+"-")
-	return slices.ContainsFunc(domains[i:], func(g string) bool { return x.has(host, g) })
+	return slices.ContainsFunc(x.interfaces[iface].of(model.SecurityGroups), func(g string) bool { return x.has(host, g) })
 }
 
 func (x *Index) reachesDatapath(host, datapath string) bool {
 	if host == datapath {
 		return true
 	}
-	carried := func(domain string) bool { // between hosts
-		if x.counts[domain][datapath] == 0 || !x.Present(Pair{domain, datapath}) {
-			return false
-		}
-		switch o, _ := x.g.Get(domain); o := o.(type) {
-		case *model.Network:
-			return o.Mode == model.NetworkVirtual
-		case *model.Segment:
-			return o.Mode == model.SegmentVirtual
-		}
-		return false
-	}
 	for n := range x.on[host] {
-		if carried(n) && x.Present(Pair{n, host}) {
+		if x.carried(n) && x.Present(Pair{n, host}) && x.has(datapath, n) {
 			return true
 		}
 	}
 	for n := range x.needs[host] {
-		if carried(n) {
+		if x.counts[n][datapath] > 0 && x.carried(n) && x.Present(Pair{n, datapath}) {
 			return true
 		}
 	}

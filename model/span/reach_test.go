@@ -52,6 +52,7 @@ func routed() []model.Object {
 			&model.IPLease{Meta: named("il-r" + n), InterfaceUUID: "if-r" + n, NetworkUUID: "nw-" + n, IPv4Address: netip.MustParseAddr("10.0.0.254")},
 			&model.Route{Meta: named("r-" + n), InterfaceUUID: "if-r" + n, NetworkUUID: "nw-" + n, RouteLinkUUID: "rl-12"})
 	}
+	os = append(os, &model.Interface{Meta: named("if-r4"), Mode: model.InterfaceSimulated}, &model.IPLease{Meta: named("il-r4"), InterfaceUUID: "if-r4", NetworkUUID: "nw-4"})
 	for i, o := range os {
 		o.Base().ID = uint32(i + 1)
 	}
@@ -83,7 +84,7 @@ func TestShares(t *testing.T) {
 		"dp-1": router + "fil-r1 if-1 if-2 if-3 if-r1 if-r2 ifp-1 ifp-2 ifp-3 il-1 il-2 il-3 il-r1 il-r2 ns-1 nw-1 nw-2 r-1 r-2 rl-12 sg-1 sg-3 sgi-1 sgi-3 topo-default tr-2 trs-2",
 		"dp-2": router + "fil-2 fil-r1 fils-2 if-1 if-2 if-r1 if-r2 ifp-1 ifp-2 il-1 il-2 il-r1 il-r2 ns-1 nw-1 nw-2 r-1 r-2 rl-12 topo-default tr-2 trs-2",
 		"dp-3": "dp-3 if-3 ifp-3 il-3 nw-3 sg-3 sgi-3 topo-default",
-		"dp-4": "dp-4 if-4 ifp-4 il-4 ml-4 nw-4 seg-4 topo-default",
+		"dp-4": "dp-4 if-4 if-r4 ifp-4 il-4 il-r4 ml-4 nw-4 seg-4 topo-default",
 	} {
 		if diff := cmp.Diff(strings.Fields(want), strings.Fields(share(x, host))); diff != "" {
 			t.Errorf("%s is sent (-want +got):\n%s", host, diff)
@@ -106,7 +107,7 @@ func TestChangesReachWhomTheyConcern(t *testing.T) {
 		{"a member of a group that another accepts", graph.Change{Object: &model.SecurityGroupInterface{Meta: named("sgi-4"), SecurityGroupUUID: "sg-3", InterfaceUUID: "if-4"}}, "dp-1 dp-3 dp-4"},
 		{"rules that name no group any more", graph.Change{Object: &model.SecurityGroup{Meta: named("sg-1")}}, "dp-1"},
 		{"a route goes", graph.Change{UUID: "r-2"}, "dp-1 dp-2"},
-		{"a network joins the router", graph.Change{Object: &model.Route{Meta: named("r-4"), InterfaceUUID: "if-r1", NetworkUUID: "nw-4", RouteLinkUUID: "rl-12"}}, "dp-1 dp-2 dp-4"},
+		{"a network joins the router", graph.Change{Object: &model.Route{Meta: named("r-4"), InterfaceUUID: "if-r4", NetworkUUID: "nw-4", RouteLinkUUID: "rl-12"}}, "dp-1 dp-2 dp-4"},
 		{"a guest of a network that is routed to", graph.Change{Object: &model.IPLease{Meta: named("il-9"), InterfaceUUID: "if-2", NetworkUUID: "nw-2", IPv4Address: netip.MustParseAddr("10.0.0.9")}}, "dp-1 dp-2"},
 		{"a range", graph.Change{Object: &model.IPRange{Meta: named("ipr-1"), IPRangeGroupUUID: "iprg-1"}}, ""},
 		{"a tenant", graph.Change{Object: &model.Tenant{Meta: named("tn-2")}}, ""},

@@ -45,6 +45,9 @@ func (v *View) Snapshot(x *Index) []model.Object {
 	}
 	for n := range x.NetworksOn(v.host) {
 		c.domainAndDatapaths(n)
+		for d := range x.neededOn[n] {
+			c.datapath(d)
+		}
 	}
 	for n := range x.needs[v.host] {
 		c.domainAndDatapaths(n)
@@ -156,12 +159,27 @@ func concerned(x *Index, e *Effects, views map[string]*View) map[string]*candida
 	}
 	// An interface that moved, or came to other domains: what hangs from it, on the hosts of both sides.
 	for i, m := range e.Interfaces {
-		if m.old.datapath == m.new.datapath && slices.Equal(m.old.domains, m.new.domains) {
+		if m.old.equal(m.new) {
 			continue
 		}
 		for host := range m.hosts(x, e, x.isHost(i)) {
 			if c := of(host); c != nil {
 				c.object(i)
+			}
+		}
+	}
+	// A network or segment that hosts have come to carry between them, or carry no more: they have come to know each other, or cease to.
+	for domain := range e.recast(x) {
+		hs := map[string]struct{}{}
+		x.hostsOfNetwork(e, domain, hs)
+		for host := range hs {
+			c := of(host)
+			if c == nil {
+				continue
+			}
+			c.domain(domain)
+			for d := range hs {
+				c.datapath(d)
 			}
 		}
 	}
@@ -182,17 +200,21 @@ func concerned(x *Index, e *Effects, views map[string]*View) map[string]*candida
 			}
 		}
 	}
-	// What a host has come to need, or needs no more.
-	for _, p := range e.needFlips {
+	// What a host has come to need, or needs no more: all of it there, and the host among those on which it is present.
+	for _, p := range e.NeedFlips {
 		here := of(p.Datapath)
-		if here == nil {
-			continue
+		if here != nil {
+			here.domain(p.Network)
 		}
-		here.domain(p.Network)
 		hs := map[string]struct{}{}
-		x.hostsOfNetwork(e, p.Network, hs)
+		x.hostsWith(e, p.Network, hs)
 		for d := range hs {
-			here.datapath(d)
+			if here != nil {
+				here.datapath(d)
+			}
+			if c := of(d); c != nil && d != p.Datapath {
+				c.datapath(p.Datapath)
+			}
 		}
 	}
 	return cs
@@ -204,13 +226,39 @@ func (c Changed) changesReach() bool {
 		return true
 	}
 	r := model.Of(c.New)
-	if r == model.Interfaces {
-		return c.Old.(*model.Interface).Mode != c.New.(*model.Interface).Mode
+	switch old := c.Old.(type) {
+	case *model.Interface:
+		return old.Mode != c.New.(*model.Interface).Mode
+	case *model.Translation:
+		if old.Mode != c.New.(*model.Translation).Mode {
+			return true
+		}
 	}
 	return slices.ContainsFunc(r.Reach.With, func(name string) bool {
 		f := r.Field(name)
 		return f.Text(c.Old) != f.Text(c.New)
 	}) // nothing follows a row with If
+}
+
+// recast gives the networks and segments of another mode, or on another segment, than before.
+func (e *Effects) recast(x *Index) map[string]struct{} {
+	out := map[string]struct{}{}
+	for _, c := range e.Changed {
+		switch was := c.Old.(type) {
+		case *model.Network:
+			if is, ok := c.New.(*model.Network); ok && (is.Mode != was.Mode || is.SegmentUUID != was.SegmentUUID) {
+				out[is.UUID] = struct{}{}
+			}
+		case *model.Segment:
+			if is, ok := c.New.(*model.Segment); ok && is.Mode != was.Mode {
+				out[is.UUID] = struct{}{}
+				for n := range x.g.Referrers(is.UUID, refNetworkSegment) {
+					out[n.Base().UUID] = struct{}{}
+				}
+			}
+		}
+	}
+	return out
 }
 
 // hosts gives the datapaths that the interface's old and new attachment have to do with; a host interface's are also those that know its
@@ -232,10 +280,15 @@ func (m Moved) hosts(x *Index, e *Effects, host bool) map[string]struct{} {
 // hostsOfNetwork adds the datapaths on which the network, or other domain, has interfaces, those that need it, and those that it
 // has just left or that need it no more.
 func (x *Index) hostsOfNetwork(e *Effects, network string, hs map[string]struct{}) {
+	x.hostsWith(e, network, hs)
+	maps.Copy(hs, x.neededOn[network])
+}
+
+// hostsWith adds the datapaths on which the network, or other domain, has interfaces, and those that it has just left.
+func (x *Index) hostsWith(e *Effects, network string, hs map[string]struct{}) {
 	for d := range x.counts[network] {
 		hs[d] = struct{}{}
 	}
-	maps.Copy(hs, x.neededOn[network])
 	for _, d := range e.flipsOfNetwork[network] {
 		hs[d] = struct{}{}
 	}
@@ -247,10 +300,12 @@ func hostsOf(x *Index, e *Effects, views map[string]*View, o model.Object) map[s
 	r := model.Of(o)
 	switch r.Reach.Rule {
 	case "default":
-		if o.Base().UUID == model.DefaultTopology {
-			for h := range views {
-				hs[h] = struct{}{}
-			}
+		if o.Base().UUID != model.DefaultTopology {
+			x.hostsOfNetwork(e, o.Base().UUID, hs)
+			break
+		}
+		for h := range views {
+			hs[h] = struct{}{}
 		}
 	case "needed":
 		x.hostsOfNetwork(e, o.Base().UUID, hs)
@@ -298,7 +353,7 @@ func (x *Index) isHost(iface string) bool {
 	return ok && isHostInterface(o)
 }
 
-// hostsOfDatapath adds the datapath itself and those that share a network with it, or have just ceased to.
+// hostsOfDatapath adds the datapath itself and those that exchange frames with it, or have just ceased to.
 func (x *Index) hostsOfDatapath(e *Effects, datapath string, hs map[string]struct{}) {
 	if datapath == "" {
 		return
@@ -306,6 +361,9 @@ func (x *Index) hostsOfDatapath(e *Effects, datapath string, hs map[string]struc
 	hs[datapath] = struct{}{}
 	for n := range x.on[datapath] {
 		x.hostsOfNetwork(e, n, hs)
+	}
+	for n := range x.needs[datapath] {
+		x.hostsWith(e, n, hs)
 	}
 	for _, n := range e.flipsAtDatapath[datapath] {
 		x.hostsOfNetwork(e, n, hs)
@@ -317,6 +375,7 @@ type candidates struct {
 	x        *Index
 	set      map[string]bool
 	followed map[string]struct{} // whose followers are in it
+	hosts    map[string]struct{} // whose host interfaces are in it
 }
 
 func (c *candidates) add(uuid string) {
@@ -369,6 +428,13 @@ func (c *candidates) domainAndDatapaths(uuid string) {
 
 // datapath adds a datapath and its host interfaces.
 func (c *candidates) datapath(uuid string) {
+	if _, done := c.hosts[uuid]; done {
+		return
+	}
+	if c.hosts == nil {
+		c.hosts = map[string]struct{}{}
+	}
+	c.hosts[uuid] = struct{}{}
 	c.object(uuid)
 	for i := range c.x.InterfacesAt(uuid) {
 		if c.x.isHost(i) {

@@ -28,7 +28,10 @@ func TestUpdateEqualsSnapshot(t *testing.T) {
 			views[uuid].Snapshot(x)
 		}
 		for rev := int64(1); rev <= 20; rev++ {
-			batch := modeltest.Batch(t, rev)
+			batch := modeltest.Batch(t, rev+20)
+			if rev == 1 && rapid.Bool().Draw(t, "populated") {
+				batch = modeltest.World(t, rev)
+			}
 			e := x.Apply(batch)
 			for host, d := range span.Update(x, e, views) {
 				for _, o := range d.Upserts {
@@ -63,9 +66,25 @@ func TestUpdateEqualsSnapshot(t *testing.T) {
 	})
 }
 
-// sameThere fails the test unless the host's share says of every virtual network and segment that the host has where it is present, and of
-// security groups which addresses they have, as the whole does.
+// sameThere fails the test unless the host's share says the same as the whole: of what the host has, which interfaces are at it, where the virtual
+// networks, segments, route links and mirrors that it has are present, and which addresses security groups have.
 func sameThere(t *rapid.T, host string, whole, share *span.Index) {
+	for o := range whole.Graph().All() {
+		uuid := o.Base().UUID
+		p := span.Pair{Network: uuid, Datapath: host}
+		if got, want := share.Has(p), whole.Has(p); got != want {
+			t.Fatalf("the share of %s says that it has %s: %v, not %v", host, uuid, got, want)
+		}
+		if got, want := share.At(uuid, host), whole.At(uuid, host); got != want {
+			t.Fatalf("the share of %s says that %s is there: %v, not %v", host, uuid, got, want)
+		}
+		if r := model.Of(o); (r == model.RouteLinks || r == model.Mirrors) && whole.Has(p) {
+			got, want := slices.Sorted(share.DatapathsOf(uuid)), slices.Sorted(whole.DatapathsOf(uuid))
+			if !slices.Equal(got, want) {
+				t.Fatalf("the share of %s says that %s is present on %v, not %v", host, uuid, got, want)
+			}
+		}
+	}
 	for _, r := range []*model.Resource{model.Networks, model.Segments} {
 		for _, o := range whole.Graph().List(r) {
 			n := o.Base().UUID
@@ -75,7 +94,7 @@ func sameThere(t *rapid.T, host string, whole, share *span.Index) {
 				}
 				continue
 			}
-			if nw, ok := o.(*model.Network); ok && nw.Mode == model.NetworkPhysical {
+			if !virtual(whole.Graph(), n) {
 				continue // it is not carried between hosts
 			}
 			for _, d := range modeltest.Hosts {

@@ -1,5 +1,5 @@
 // Package frame takes apart and builds the headers of the frames that the simulated services answer: Ethernet with at
-// most one VLAN tag, IPv4 and UDP. It is a codec for a handful of headers at the size that a service needs, not a
+// most one VLAN tag, IPv4 and UDP, ARP, and neighbour discovery of IPv6. It is a codec for a handful of headers at the size that a service needs, not a
 // packet library: it keeps no layers, knows no application protocol and never copies a payload while decoding. The
 // packages below services import it.
 //
@@ -28,6 +28,16 @@ const (
 	UDPShort                // ends within the UDP header
 	UDPLength               // the UDP length is not that of the IPv4 payload
 	UDPChecksum             // the UDP checksum is wrong
+	NotARP                  // the EtherType is not ARP's
+	ARPShort                // ends within the ARP packet
+	ARPFormat               // not of IPv4 over Ethernet
+	NotND                   // no neighbour solicitation or advertisement
+	NDShort                 // ends within the IPv6 header or the message, or lies about its length
+	NDOption                // an option without length, or beyond the message
+	NDHopLimit              // the hop limit is not 255: it came through a router (RFC 4861, section 7.1)
+	NDChecksum              // the ICMPv6 checksum is wrong
+	NotIP                   // neither IPv4 nor IPv6
+	IPv6Header              // ends within the IPv6 header, or the version is not 6
 
 	// NumReasons is one more than the highest reason.
 	NumReasons = iota
@@ -48,6 +58,16 @@ var reasonText = [NumReasons]string{
 	UDPShort:         "udp: short",
 	UDPLength:        "udp: bad length",
 	UDPChecksum:      "udp: bad checksum",
+	NotARP:           "not arp",
+	ARPShort:         "arp: short",
+	ARPFormat:        "arp: not of ipv4 over ethernet",
+	NotND:            "not neighbour discovery",
+	NDShort:          "nd: short",
+	NDOption:         "nd: bad option",
+	NDHopLimit:       "nd: bad hop limit",
+	NDChecksum:       "nd: bad checksum",
+	NotIP:            "not ip",
+	IPv6Header:       "ipv6: bad header",
 }
 
 // String gives the reason in a few words, stable enough to label a counter.

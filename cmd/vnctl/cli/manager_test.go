@@ -107,7 +107,7 @@ func TestOutput(t *testing.T) {
 	if err := yaml.Unmarshal([]byte(s.ok("networks show -o yaml")), &list); err != nil || list.TotalCount != 3 || list.Items[2].UUID != "nw-c" {
 		t.Errorf("YAML: %+v, %v", list, err)
 	}
-	if got := s.ok("networks show nw-a"); !strings.Contains(got, "\nipv4_network:  10.1.0.0/24\n") {
+	if got := s.ok("networks show nw-a"); !strings.Contains(strings.Join(strings.Fields(got), " "), " ipv4_network: 10.1.0.0/24 ") {
 		t.Errorf("in full:\n%s", got)
 	}
 	code, stdout, stderr := s.run("networks", "show", "nw-a", "nw-none", "-o", "name")

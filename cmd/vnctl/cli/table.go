@@ -36,7 +36,7 @@ func columns(rows []document.Value) []column {
 			if base, ok := strings.CutSuffix(name, "_prefix"); ok && hasMember(&rows[i], base+"_network") {
 				continue
 			}
-			if !says(m.Scalar) {
+			if !says(m.Scalar) || ordinary(&rows[i], m) {
 				continue
 			}
 			seen[name] = true
@@ -52,6 +52,23 @@ func columns(rows []document.Value) []column {
 
 // says reports whether a value is worth a column: a boolean only where it is true.
 func says(v any) bool { return v != nil && v != "" && v != false }
+
+// ordinary reports whether a setting of an object is the one that it has if nobody says anything, which is not worth a column: a number that is 0, a
+// choice that is the default. The mode is not meant: it says what the object is.
+func ordinary(o *document.Value, m *document.Member) bool {
+	r := model.ByUUID(memberText(o, "uuid"))
+	if r == nil || m.Name == "mode" {
+		return false
+	}
+	f := r.Field(m.Name)
+	switch {
+	case f == nil || !f.Mutable:
+		return false
+	case f.Type == model.Integer:
+		return fmt.Sprint(m.Scalar) == "0"
+	}
+	return f.Enum != nil && fmt.Sprint(m.Scalar) == f.Default
+}
 
 // inOrder sorts columns that were met in different objects as the first object has its members.
 func inOrder(cols []column, rows []document.Value) []column {

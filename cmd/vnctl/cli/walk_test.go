@@ -130,6 +130,7 @@ func TestCompact(t *testing.T) {
 	if _, err := os.Stat(example); err != nil {
 		t.Fatal(err)
 	}
+	s.ok("datapaths add --uuid dp-node1 --display-name node1 --dpid 1 --node-id node1")
 	plan := s.ok("plan -f " + example)
 	if !strings.Contains(plan, " 0 to change, 0 to delete, 0 unchanged.") {
 		t.Errorf("plan:\n%s", plan)
@@ -176,7 +177,7 @@ func TestFiltersAreKnown(t *testing.T) {
 			if f.Enum != nil {
 				value = f.Enum[0]
 			}
-			if text, ok := map[string]string{"public_dns": "8.8.8.8", "rules": "tcp:22:10.0.0.0/8"}[f.Name]; ok {
+			if text, ok := map[string]string{"public_dns": "8.8.8.8", "rules": "tcp:22:10.0.0.0/8", "addresses": "10.0.0.0/8", "remote_addresses": "10.0.0.0/8", "excluded_addresses": "10.0.0.0/8"}[f.Name]; ok {
 				value = text
 			} else if f.Ref != "" {
 				value = model.ByPlural(f.Ref).Prefix + "-x"

@@ -1,0 +1,243 @@
+package oracle
+
+import (
+	"maps"
+	"net/netip"
+)
+
+// Conversations is what filters and routers remember: of each interface's filters the conversations that they have allowed (section 4), of each
+// pinned leg what it has translated (section 7), and of routes of equal cost which one a conversation takes (section 6). World.Judge only reads
+// it; Learn adds what a judgement says. The zero value remembers nothing. One goroutine at a time may learn.
+type Conversations struct {
+	allowed  map[allowance]struct{}
+	outside  map[translated]binding // by what is seen in the leg's network
+	inside   map[translated]binding // by what is seen in the route link
+	balanced map[balance]string     // uuid of the route
+	firsts   map[fragmented]transport
+	answered map[answered]struct{}
+}
+
+// Learn adds what the filters and routers on the frame's way remember of it. The outcome is of Judge with these conversations.
+func (c *Conversations) Learn(o Outcome) {
+	if len(o.memos) > 0 && c.allowed == nil {
+		*c = *(&Conversations{}).Clone()
+	}
+	for _, m := range o.memos {
+		m.add(c)
+	}
+}
+
+// Clone gives a copy that learns by itself.
+func (c *Conversations) Clone() *Conversations {
+	return &Conversations{copied(c.allowed), copied(c.outside), copied(c.inside), copied(c.balanced), copied(c.firsts), copied(c.answered)}
+}
+
+// copied is maps.Clone that makes a map of nil too.
+func copied[K comparable, V any](m map[K]V) map[K]V {
+	n := make(map[K]V, len(m))
+	maps.Copy(n, m)
+	return n
+}
+
+// Len gives the number of things that are remembered.
+func (c *Conversations) Len() int {
+	return len(c.allowed) + len(c.inside) + len(c.balanced) + len(c.firsts)
+}
+
+// tuple is what makes packets one conversation: protocol, addresses and ports. The ports of an echo are its id; without ports they are 0.
+type tuple struct {
+	proto    uint8
+	echo     echo
+	from, to netip.AddrPort
+}
+
+type echo uint8
+
+const (
+	noEcho echo = iota
+	echoRequest
+	echoAnswer
+)
+
+// tuple gives that of the packet. There is none of ICMP other than echo, which has no answers, nor where a header does not parse.
+func (p *packet) tuple() (tuple, bool) {
+	if !p.isIP() || !p.parsed || p.proto == 0 && p.l4 == 0 {
+		return tuple{}, false
+	}
+	t := tuple{proto: p.proto, from: netip.AddrPortFrom(p.from, p.fromPort), to: netip.AddrPortFrom(p.to, p.toPort)}
+	if p.icmp.known {
+		switch request, answer := p.isEcho(p.proto); {
+		case request:
+			t.echo = echoRequest
+		case answer:
+			t.echo = echoAnswer
+		default:
+			return tuple{}, false
+		}
+		t.from, t.to = netip.AddrPortFrom(p.from, p.icmp.id), netip.AddrPortFrom(p.to, p.icmp.id)
+	}
+	return t, true
+}
+
+// begins reports whether a packet with that tuple can be the first of a conversation. An answer to a beginning, of TCP or echo, cannot.
+func (p *packet) begins(t tuple) bool { return !p.synAck && t.echo != echoAnswer }
+
+// answer gives the tuple of answers.
+func (t tuple) answer() tuple {
+	t.from, t.to = t.to, t.from
+	switch t.echo {
+	case echoRequest:
+		t.echo = echoAnswer
+	case echoAnswer:
+		t.echo = echoRequest
+	}
+	return t
+}
+
+// memo is one thing to remember.
+type memo interface{ add(c *Conversations) }
+
+// allowance is a conversation that an interface's filter has passed with memory, by its first packet.
+type allowance struct {
+	iface  string
+	filter statefulFilter
+	tuple  tuple
+}
+
+// answered is a conversation of which an answer has passed the filter.
+type answered allowance
+
+func (a answered) add(c *Conversations) { c.answered[a] = struct{}{} }
+
+func (r *run) isAnswered(a allowance) bool {
+	_, ok := r.c.answered[answered(a)]
+	return ok
+}
+
+type statefulFilter uint8
+
+const (
+	staticFilter statefulFilter = iota
+	groupFilter
+)
+
+func (a allowance) add(c *Conversations) { c.allowed[a] = struct{}{} }
+
+// knows reports whether the filter has passed a conversation of that first packet, before or on this frame's way.
+func (r *run) knows(a allowance) bool {
+	if _, ok := r.c.allowed[a]; ok {
+		return true
+	}
+	for _, m := range r.out.memos {
+		if m == memo(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// translated is one side of a conversation at a leg. There peer is who is talked to in the leg's network, and own the other end: by its address
+// there (outside), or in the route link (inside). Answers have the same key.
+type translated struct {
+	leg       string
+	proto     uint8
+	peer, own netip.AddrPort
+}
+
+// binding is a conversation at a pinned leg: its other end outside and inside, the same if nothing is translated.
+type binding struct {
+	outside, inside netip.AddrPort
+	link            string // route link of the row by which it came in, "" for none
+}
+
+type bound struct {
+	outside, inside translated
+	binding         binding
+}
+
+func (b bound) add(c *Conversations) {
+	c.outside[b.outside], c.inside[b.inside] = b.binding, b.binding
+}
+
+// boundOutside gives the conversation at the leg with those ends in its network.
+func (r *run) boundOutside(k translated) (binding, bool) {
+	if b, ok := r.c.outside[k]; ok {
+		return b, true
+	}
+	for _, m := range r.out.memos {
+		if b, ok := m.(bound); ok && b.outside == k {
+			return b.binding, true
+		}
+	}
+	return binding{}, false
+}
+
+// boundInside gives the conversation at the leg with those ends in the route link.
+func (r *run) boundInside(k translated) (binding, bool) {
+	if b, ok := r.c.inside[k]; ok {
+		return b, true
+	}
+	for _, m := range r.out.memos {
+		if b, ok := m.(bound); ok && b.inside == k {
+			return b.binding, true
+		}
+	}
+	return binding{}, false
+}
+
+// balance is a choice among routes of equal cost.
+type balance struct {
+	host, link string
+	tuple      tuple
+}
+
+type balancedTo struct {
+	balance balance
+	route   string
+}
+
+func (b balancedTo) add(c *Conversations) { c.balanced[b.balance] = b.route }
+
+func (r *run) balancedRoute(k balance) string {
+	for _, m := range r.out.memos {
+		if b, ok := m.(balancedTo); ok && b.balance == k {
+			return b.route
+		}
+	}
+	return r.c.balanced[k]
+}
+
+// fragmented is a packet that comes in fragments (RFC 791, RFC 8200).
+type fragmented struct {
+	from, to netip.Addr
+	proto    uint8
+	id       uint32
+}
+
+type firstSeen struct {
+	packet fragmented
+	first  transport
+}
+
+func (f firstSeen) add(c *Conversations) { c.firsts[f.packet] = f.first }
+
+// together gives a fragment with the ports of the packet that it belongs to, as those have it that put packets together; whole packets as they
+// are. It is false if the packet's first fragment was not seen.
+func (r *run) together(p *packet) (packet, bool) {
+	whole := *p
+	if !p.fragment {
+		return whole, true
+	}
+	k := fragmented{p.from, p.to, p.proto, p.id}
+	if p.ether == etherIPv6 {
+		k.proto = 0 // of which headers may stand between
+	}
+	if !p.later {
+		r.out.memos = append(r.out.memos, firstSeen{k, p.first})
+		whole.transport = p.first
+		return whole, true
+	}
+	first, ok := r.c.firsts[k]
+	whole.transport = first
+	return whole, ok
+}

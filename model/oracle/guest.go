@@ -1,0 +1,158 @@
+package oracle
+
+import (
+	"net/netip"
+
+	"github.com/openvnet/openvnet/model"
+	"github.com/openvnet/openvnet/model/reason"
+)
+
+// may is what an interface may send with one of its MAC addresses.
+//
+// Open: where an interface is located on a host at which its domain is not present, it has no addresses of that domain to send from.
+type may struct {
+	addresses      map[netip.Addr]*domain // the addresses of its stations; of one that several have, the first's
+	first4, first6 *domain                // of the first address of the family
+	leased4        bool                   // it has an IPv4 address in a domain that is here
+	segment        *domain                // on which addresses are free for it
+}
+
+func (m *may) add(a netip.Addr, d *domain) {
+	if m.addresses[a] == nil {
+		m.addresses[a] = d
+	}
+	switch {
+	case a.Is4() && m.first4 == nil:
+		m.first4 = d
+	case a.Is6() && m.first6 == nil:
+		m.first6 = d
+	}
+}
+
+// fromGuest takes a frame of an interface of mode vif.
+//
+// Open: dscp is set behind the guard, so that what is answered carries it too.
+func (r *run) fromGuest(h *host, i *iface, p packet) {
+	r.mirror(i, model.MirrorEgress, p.frame)
+	m := i.sends[p.src]
+	switch {
+	case p.tagged:
+		r.drop(h, reason.Tagged, i)
+		return
+	case m == nil:
+		r.drop(h, reason.MACSource, i)
+		return
+	}
+	d, why := m.registered(&p)
+	if why != reason.None {
+		if d = m.excepted(i, &p); d == nil {
+			r.drop(h, why, i)
+			return
+		}
+	}
+	if d == nil {
+		r.punt(PuntDHCP, h, i)
+		return
+	}
+	if i.DSCP != 0 && p.parsed {
+		p.own()
+		p.setDSCP(i.DSCP)
+	}
+	r.serve(d, p)
+}
+
+// registered gives the domain that the frame is in by its sender's address, or why there is none. It is in no domain, and nothing is wrong with
+// it, if it is the DHCP request of a MAC address without an IPv4 address.
+//
+// Open: that holds of a MAC address on a segment too. Neighbour discovery with a wrong source address counts as [nd_sender].
+func (m *may) registered(p *packet) (*domain, reason.Reason) {
+	switch p.ether {
+	case etherARP:
+		d := m.addresses[p.arp.from]
+		if p.arp.from == zero4 {
+			d = m.first4
+		}
+		if p.arp.sender != p.src || d == nil {
+			return nil, reason.ARPSender
+		}
+		return d, reason.None
+	case etherIPv4:
+		d := m.addresses[p.from]
+		if p.from == zero4 && p.isUDP4(dhcpClient, dhcpServer) {
+			if d = m.first4; !m.leased4 {
+				return nil, reason.None
+			}
+		}
+		if d == nil {
+			return nil, reason.IPv4Source
+		}
+		return d, reason.None
+	case etherIPv6:
+		d := m.addresses[p.from]
+		switch {
+		case p.isND():
+			if d = m.discovering(p); d == nil {
+				return nil, reason.NDSender
+			}
+		case d == nil && p.from == zero6 && p.isICMP6(icmp6ReportV2):
+			return nil, reason.MLD
+		case d == nil:
+			return nil, reason.IPv6Source
+		}
+		return d, reason.None
+	}
+	return nil, reason.EtherType
+}
+
+// discovering gives the domain of a neighbour solicitation or advertisement that is the MAC address's to send.
+func (m *may) discovering(p *packet) *domain {
+	d := m.addresses[p.from]
+	link := p.icmp.link == model.MAC{} || p.icmp.link == p.src
+	switch {
+	case p.icmp.kind == icmp6Advert:
+		if link && d != nil && m.addresses[p.icmp.target] == d {
+			return d
+		}
+	case p.from == zero6: // duplicate address detection
+		if p.icmp.link == (model.MAC{}) {
+			return m.addresses[p.icmp.target]
+		}
+	case link:
+		return d
+	}
+	return nil
+}
+
+// excepted gives the domain of a frame whose sender is not registered and need not be, nil if it has to.
+//
+// Open: a MAC address on a segment is nowhere else what no address says. On a segment an advertisement's target is a sender's address too. A guest that routes may not do neighbour discovery for others.
+func (m *may) excepted(i *iface, p *packet) *domain {
+	if m.segment != nil {
+		free := func(a netip.Addr) bool {
+			s := m.segment.addresses[a]
+			return !s.known(i.location) || s.iface == i && s.mac == p.src
+		}
+		sender, target := p.from, netip.Addr{}
+		if p.isARP() {
+			sender = p.arp.from
+		}
+		if p.isND() && p.icmp.kind == icmp6Advert {
+			target = p.icmp.target
+		}
+		if free(sender) && free(target) {
+			return m.segment
+		}
+		return nil
+	}
+	if !i.EnableRouting || !p.isIP() || p.isND() || p.from == zero6 && p.isICMP6(icmp6ReportV2) {
+		return nil
+	}
+	d := m.first4
+	if p.ether == etherIPv6 {
+		d = m.first6
+	}
+	if d == nil || d.addresses[p.from].known(i.location) {
+		return nil
+	}
+	return d
+}

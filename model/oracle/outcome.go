@@ -1,0 +1,194 @@
+package oracle
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+
+	"github.com/openvnet/openvnet/model"
+	"github.com/openvnet/openvnet/model/reason"
+)
+
+// Outcome is what becomes of a frame. What hosts exchange between themselves is not in it. The lists are sorted; equal elements count.
+type Outcome struct {
+	Deliveries []Delivery
+	Punts      []Punt
+	Drops      []Drop // where and why copies of it ended
+	memos      []memo // for Conversations.Learn
+}
+
+// Delivery is a frame that comes out: at a guest's port, at an outside attachment's, at a host's uplink into the physical network, or at Local.
+// An answer comes out where the question came in. The frame may share memory with the one that was judged.
+type Delivery struct {
+	Datapath string
+	Port     string
+	Frame    []byte
+}
+
+// Punt is something that a host's agent is told, and does the rest of.
+type Punt struct {
+	Class     PuntClass
+	Datapath  string
+	Interface string // whose question it is, or whose rule; of PuntNeighbor the leg
+}
+
+// PuntClass says what the agent is told for.
+type PuntClass string
+
+// The classes.
+const (
+	PuntDHCP     PuntClass = "dhcp4"    // a DHCP request
+	PuntNeighbor PuntClass = "neighbor" // a packet that waits for a device outside to answer who it is
+	PuntReject   PuntClass = "reject"   // a packet whose sender is to be told that a rule rejects it; it is among the drops too
+	PuntLog      PuntClass = "log"      // a packet that was judged by a rule which logs
+)
+
+// Drop is a copy that ended.
+type Drop struct {
+	Datapath  string
+	Reason    reason.Reason
+	Interface string // whose guard, filter, route or missing port it was; "" if none's
+}
+
+// MaxOutcomes is how many outcomes Judge gives at most.
+const MaxOutcomes = 64
+
+// Judge says what becomes of a frame that enters: one outcome, or several of which each is right, where routes are of equal cost or where a
+// masquerade needs another port because the packet's own is taken. Of such ports chosen names those that an executor was seen to take, so that
+// there is an outcome for each that is free; without any, there is one with the next free port. c, which may be nil, is what filters and
+// routers remember; it is not changed. It is safe for concurrent use while nobody learns.
+func (w *World) Judge(e Entry, frame []byte, c *Conversations, chosen ...uint16) []Outcome {
+	if c == nil {
+		c = &Conversations{}
+	}
+	var outcomes []Outcome
+	for script := []int{}; script != nil && len(outcomes) < MaxOutcomes; {
+		r := run{w: w, c: c, chosen: chosen, script: script}
+		r.enter(e, parse(frame))
+		r.out.sort()
+		outcomes = append(outcomes, r.out)
+		script = r.nextScript()
+	}
+	return outcomes
+}
+
+// run follows a frame once, with one decision at each choice.
+type run struct {
+	w      *World
+	c      *Conversations
+	chosen []uint16
+	from   origin
+	out    Outcome
+	script []int // what to decide at the choices met, 0 at later ones
+	widths []int // how much there was to choose from
+}
+
+// origin is where a frame came in.
+type origin struct {
+	host  *host
+	port  string
+	iface *iface      // whose port it is; nil for a NIC
+	at    *attachment // nil for a guest and for the host itself
+}
+
+// guest reports whether the frame is of a guest, or of the host as one in an internal network.
+func (o *origin) guest() bool {
+	return o.iface != nil && (o.iface.Mode == model.InterfaceVIF || o.iface.Mode == model.InterfaceInternal)
+}
+
+// choose decides between n possibilities.
+func (r *run) choose(n int) int {
+	if n == 1 {
+		return 0
+	}
+	k := len(r.widths)
+	r.widths = append(r.widths, n)
+	if k < len(r.script) {
+		return r.script[k]
+	}
+	return 0
+}
+
+// nextScript gives the decisions of the next run, nil after the last.
+func (r *run) nextScript() []int {
+	next := make([]int, len(r.widths))
+	copy(next, r.script)
+	for k := len(next) - 1; k >= 0; k-- {
+		if next[k]++; next[k] < r.widths[k] {
+			return next[:k+1]
+		}
+	}
+	return nil
+}
+
+func (r *run) drop(h *host, why reason.Reason, i *iface) {
+	r.out.Drops = append(r.out.Drops, Drop{h.uuid, why, i.name()})
+}
+
+func (r *run) punt(class PuntClass, h *host, i *iface) {
+	r.out.Punts = append(r.out.Punts, Punt{class, h.uuid, i.name()})
+}
+
+// name gives the interface's uuid, "" for none.
+func (i *iface) name() string {
+	if i == nil {
+		return ""
+	}
+	return i.UUID
+}
+
+// handOver delivers a frame to an interface's port, and copies to its mirrors.
+func (r *run) handOver(i *iface, frame []byte) {
+	r.out.Deliveries = append(r.out.Deliveries, Delivery{i.location.uuid, i.port, frame})
+	r.mirror(i, model.MirrorIngress, frame)
+}
+
+// answer gives a frame to whoever asked.
+func (r *run) answer(frame []byte) {
+	switch o := &r.from; {
+	case o.iface == nil:
+		r.out.Deliveries = append(r.out.Deliveries, Delivery{o.host.uuid, o.port, frame})
+	case o.at != nil && o.at.vlan != 0:
+		r.handOver(o.iface, tag(frame, o.at.vlan))
+	default:
+		r.handOver(o.iface, frame)
+	}
+}
+
+// mirror is a target of copies.
+type mirror struct {
+	target    *iface
+	direction string
+}
+
+func (w *World) addMirrors() {
+	for m := range each[*model.Mirror](w.g, model.Mirrors) {
+		source, target := w.interfaces[m.InterfaceUUID], w.interfaces[m.TargetInterfaceUUID]
+		if source != nil && target != nil && source.Mode == model.InterfaceVIF && target.Mode == model.InterfaceVIF {
+			source.mirrors = append(source.mirrors, mirror{target, m.Direction})
+		}
+	}
+}
+
+// mirror gives the interface's mirrors a copy of what it sends or gets.
+//
+// Open: a target without a port gets none, and that is no drop.
+func (r *run) mirror(i *iface, direction string, frame []byte) {
+	for _, m := range i.mirrors {
+		if (m.direction == direction || m.direction == model.MirrorBoth) && m.target.port != "" {
+			r.out.Deliveries = append(r.out.Deliveries, Delivery{m.target.location.uuid, m.target.port, frame})
+		}
+	}
+}
+
+func (o *Outcome) sort() {
+	slices.SortFunc(o.Deliveries, func(a, b Delivery) int {
+		return cmp.Or(cmp.Compare(a.Datapath, b.Datapath), cmp.Compare(a.Port, b.Port), bytes.Compare(a.Frame, b.Frame))
+	})
+	slices.SortFunc(o.Punts, func(a, b Punt) int {
+		return cmp.Or(cmp.Compare(a.Class, b.Class), cmp.Compare(a.Datapath, b.Datapath), cmp.Compare(a.Interface, b.Interface))
+	})
+	slices.SortFunc(o.Drops, func(a, b Drop) int {
+		return cmp.Or(cmp.Compare(a.Datapath, b.Datapath), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Interface, b.Interface))
+	})
+}

@@ -54,7 +54,6 @@ type Agent struct {
 	wake     chan struct{}
 	sessions chan *session
 	tunnels  chan struct{} // tunnel ends may have changed
-	current  atomic.Pointer[session]
 	sent     atomic.Uint64 // OpenFlow messages of earlier sessions
 	problems atomic.Pointer[[]wire.Problem]
 	known    chan model.DPID // once, when the bridge is known
@@ -68,7 +67,7 @@ func New(opts Options) (*Agent, error) {
 		return nil, fmt.Errorf("state directory: %w", err)
 	}
 	a := &Agent{opts: opts, replica: newReplica(), wake: make(chan struct{}, 1), tunnels: make(chan struct{}, 1), sessions: make(chan *session), known: make(chan model.DPID, 1)}
-	a.services = &services{replica: a.replica, log: opts.Logger}
+	a.services = newServices(&desk{replica: a.replica, log: opts.Logger, wake: a.poke})
 	var err error
 	if a.bridge, err = ovs.NewBridge(ovs.BridgeOptions{OVSDB: opts.OVSDB, Name: opts.Bridge, Uplink: opts.Uplink, Logger: opts.Logger}); err != nil {
 		return nil, err
@@ -86,7 +85,7 @@ func New(opts Options) (*Agent, error) {
 	if a.manager, err = agentsync.New(agentsync.Options{Managers: opts.Managers, TLS: opts.TLS, Hello: a.hello, Handler: a, Log: opts.Logger}); err != nil {
 		return nil, err
 	}
-	a.services.askers.tell = a.manager.Asked
+	a.services.dhcp.askers.tell = a.manager.Asked
 	if a.fast, err = openFast(opts.BPFDir, opts.Logger); err != nil {
 		return nil, err
 	}
@@ -103,6 +102,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	g.Go(func() error { return a.follow(ctx) })
 	g.Go(func() error { return a.cache.Run(ctx) })
 	g.Go(func() error { return a.solicit(ctx) })
+	g.Go(func() error { return a.services.run(ctx) })
 	return errors.Join(g.Wait(), a.fast.close())
 }
 
@@ -147,21 +147,8 @@ func (a *Agent) hello() wire.Hello {
 		a.opts.Logger.Warn("the uplink cannot be read, the host joins without it", "uplink", a.opts.Uplink, "error", err)
 		return h
 	}
-	a.services.mtu.Store(int32(guestMTU(u)))
 	h.Uplink = &wire.Uplink{Name: a.opts.Uplink, MAC: u.MAC, Addresses: u.Addresses, MTU: u.MTU}
 	return h
-}
-
-// guestMTU gives what is left of the uplink's MTU in a Geneve tunnel without options: the outer IP and UDP headers, the
-// Geneve header of 8 bytes (RFC 8926, section 3.4), and the inner Ethernet header.
-func guestMTU(u link.Uplink) int {
-	ip := 20
-	for _, p := range u.Addresses {
-		if p.Addr().Is6() {
-			ip = 40
-		}
-	}
-	return u.MTU - ip - 8 - 8 - 14
 }
 
 // Snapshot takes the whole share of a new stream. It is called by the stream's goroutine.

@@ -10,6 +10,7 @@ import (
 	"github.com/openvnet/openvnet/dataplane/fastpath"
 	"github.com/openvnet/openvnet/dataplane/ovs"
 	"github.com/openvnet/openvnet/dataplane/state"
+	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/model/wire"
 )
 
@@ -43,7 +44,8 @@ func (a *applier) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case a.session = <-a.sessions:
-			a.current.Store(a.session)
+			a.services.current.Store(a.session)
+			a.services.ready.Store(false)
 			a.compared = false
 		case <-a.wake:
 		case <-time.After(time.Until(a.due)):
@@ -82,6 +84,7 @@ func (a *applier) step(ctx context.Context) {
 		a.opts.Logger.Warn("the switch could not be changed, dialling again", "error", err)
 		a.session.hangUp()
 		a.session = nil
+		a.services.ready.Store(false)
 		a.due = time.Now().Add(auditEvery)
 		return
 	}
@@ -94,13 +97,20 @@ func (a *applier) step(ctx context.Context) {
 	if err := a.fast.apply(ctx, &w); err != nil {
 		maps.Copy(a.refused, a.fastRefused(err))
 	}
-	if err := a.services.answerAskers(ctx, a.session.Reply); err != nil {
+	if err := a.applyZones(ctx, &w); err != nil {
+		a.refused[a.replica.self()] = err.Error()
+	}
+	if err := a.services.dhcp.answerAskers(ctx, a.session.Reply); err != nil {
 		a.opts.Logger.Warn("DHCP questions that waited for a lease could not be answered", "error", err)
 	}
 	if w.concernsTunnels() {
 		signal(a.tunnels)
 	}
+	if w.complete {
+		a.bridge.Want(w.tunnels) // what is not wanted any more no flow refers to any more
+	}
 	a.compared = true
+	a.services.ready.Store(true)
 	if full {
 		a.whole = w.complete
 	}
@@ -121,6 +131,20 @@ func (a *applier) step(ctx context.Context) {
 	}
 }
 
+// applyZones brings the bounds of how many conversations are remembered into the datapath.
+func (a *applier) applyZones(ctx context.Context, w *work) error {
+	zones := ovs.NewZones(ovs.ZonesOptions{OVSDB: a.opts.OVSDB, Datapath: w.datapath})
+	if w.full == nil {
+		return zones.Apply(ctx, &w.changes.Zones)
+	}
+	_, err := zones.Sync(ctx, w.full.Zones, !w.complete)
+	if err != nil && len(w.full.Zones) == 0 {
+		a.opts.Logger.Debug("bounds of conversations cannot be read, and none is asked for", "error", err)
+		return nil
+	}
+	return err
+}
+
 // fastRefused gives the objects that an error of the fast path concerns; one that concerns none in particular is the host's.
 func (a *applier) fastRefused(err error) map[string]string {
 	a.replica.mu.RLock()
@@ -137,14 +161,26 @@ func (a *applier) fastRefused(err error) map[string]string {
 }
 
 func (a *applier) tellApplied(w *work) {
-	ack := wire.Ack{Revision: w.revision}
-	problems := maps.Clone(a.refused)
-	maps.Copy(problems, w.problems)
-	for _, uuid := range slices.Sorted(maps.Keys(problems)) {
-		ack.Problems = append(ack.Problems, wire.Problem{UUID: uuid, Reason: problems[uuid]})
-	}
+	ack := wire.Ack{Revision: w.revision, Problems: a.problemsWith(w)}
 	a.problems.Store(&ack.Problems)
 	a.manager.Ack(ack)
+}
+
+// problemsWith gives what is wrong with objects: what could not be compiled, else what the switch or the fast path refused, and which hosts are not reached.
+func (a *applier) problemsWith(w *work) []wire.Problem {
+	problems := maps.Clone(a.refused)
+	maps.Copy(problems, w.problems)
+	for uuid, reason := range a.services.prober.problems() {
+		if before := problems[uuid]; before != "" {
+			reason = before + "; " + reason
+		}
+		problems[uuid] = reason
+	}
+	var out []wire.Problem
+	for _, uuid := range slices.Sorted(maps.Keys(problems)) {
+		out = append(out, wire.Problem{UUID: uuid, Reason: problems[uuid]})
+	}
+	return out
 }
 
 // work is what one step has to do.
@@ -155,6 +191,8 @@ type work struct {
 	full     *state.Full       // when everything is to be compared
 	problems map[string]string // object -> reason, of compilation
 	ports    *wire.Ports       // nil until the bridge and the share are known
+	tunnels  [3]bool           // the kinds of tunnel ports that the flows have a use for
+	datapath string            // the bridge's datapath_type
 }
 
 // work gives what has changed since the last call; with full, everything as well.
@@ -166,6 +204,7 @@ func (r *replica) work(full bool) work {
 	if r.in.Self != "" && r.bridged {
 		w.ports = r.report()
 	}
+	w.tunnels, w.datapath = r.in.Encapsulations(), r.datapath
 	if full {
 		f := r.state.Full()
 		w.full = &f
@@ -191,6 +230,13 @@ func (r *replica) isComplete() bool {
 	return r.complete
 }
 
+// self gives the uuid of the host's datapath.
+func (r *replica) self() string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.in.Self
+}
+
 // owner gives the uuid of the object to which an item of the state belongs.
 func (r *replica) owner(ref ovs.Ref) string {
 	r.mu.RLock()
@@ -208,7 +254,7 @@ func (r *replica) owner(ref ovs.Ref) string {
 
 // object gives the uuid of the object of a unit; what belongs to no other is the host's.
 func (r *replica) object(u state.Unit) string {
-	if u.UUID == "" {
+	if model.ByUUID(u.UUID) == nil {
 		return r.in.Self
 	}
 	return u.UUID

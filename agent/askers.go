@@ -30,7 +30,7 @@ type asker struct {
 }
 
 // unleased takes a question that cannot be answered yet.
-func (s *services) unleased(p ovs.Packet) {
+func (s *dhcpService) unleased(p ovs.Packet) {
 	s.replica.mu.RLock()
 	i, ok := s.replica.in.X.Graph().ByID(model.Interfaces, p.Ingress)
 	s.replica.mu.RUnlock()
@@ -87,7 +87,7 @@ func (a *askers) forget(id uint32) {
 }
 
 // answerAskers answers the questions for which a lease has come: the switch has it when this is called.
-func (s *services) answerAskers(ctx context.Context, reply func(ctx context.Context, p ovs.Packet, frame []byte) error) error {
+func (s *dhcpService) answerAskers(ctx context.Context, reply func(ctx context.Context, p ovs.Packet, frame []byte) error) error {
 	for _, p := range s.askers.take(time.Now()) {
 		vni, ok := s.networkOf(p.Ingress)
 		if !ok {
@@ -106,8 +106,8 @@ func (s *services) answerAskers(ctx context.Context, reply func(ctx context.Cont
 	return nil
 }
 
-// networkOf gives the network of an interface's first IPv4 address that is present here.
-func (s *services) networkOf(iface uint32) (vni uint32, ok bool) {
+// networkOf gives the domain of an interface's first IPv4 address that is present here.
+func (s *dhcpService) networkOf(iface uint32) (vni uint32, ok bool) {
 	s.replica.mu.RLock()
 	defer s.replica.mu.RUnlock()
 	i, ok := s.replica.in.X.Graph().ByID(model.Interfaces, iface)
@@ -116,7 +116,7 @@ func (s *services) networkOf(iface uint32) (vni uint32, ok bool) {
 	}
 	for _, st := range s.replica.in.Stations(i.Base().UUID) {
 		if st.IPv4().IsValid() {
-			return st.Network.VNI, true
+			return st.Domain.Number, true
 		}
 	}
 	return 0, false

@@ -49,7 +49,7 @@ func TestAskerIsAnsweredWhenItsLeaseComes(t *testing.T) {
 	lease := objects[len(objects)-1]
 	r.load("store", "dp-0", 1, objects[:len(objects)-1], true)
 	r.setPorts(bridge(port("p1", "", 11)))
-	s := &services{replica: r, log: slog.New(slog.DiscardHandler)}
+	s := &dhcpService{desk: &desk{replica: r, log: slog.New(slog.DiscardHandler)}}
 	var told []string
 	s.askers.tell = func(iface string) { told = append(told, iface) }
 
@@ -79,8 +79,8 @@ func TestAskerIsAnsweredWhenItsLeaseComes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if len(replies) != 1 || s.dhcp[dhcp.Offer].Load() != 1 {
-		t.Fatalf("%d replies, %d offers", len(replies), s.dhcp[dhcp.Offer].Load())
+	if len(replies) != 1 || s.verdicts[dhcp.Offer].Load() != 1 {
+		t.Fatalf("%d replies, %d offers", len(replies), s.verdicts[dhcp.Offer].Load())
 	}
 	d, reason := frame.DecodeDatagram(replies[0])
 	if reason != frame.OK {

@@ -115,7 +115,7 @@ func (f *fast) drops() []local.Drop {
 
 // maps gives the entries in words.
 func (f *fast) maps(n pipeline.Names) (local.Maps, error) {
-	m := local.Maps{Ports: []local.MapPort{}, Sources: []local.MapSource{}, Neighbors: []local.MapNeighbor{}, Counters: []local.Counter{}}
+	m := local.Maps{Ports: []local.MapPort{}, Sources: []local.MapSource{}, Neighbors: []local.MapNeighbor{}, Counters: []local.MapCounter{}}
 	if f.driver == nil {
 		return m, nil
 	}
@@ -139,7 +139,7 @@ func (f *fast) maps(n pipeline.Names) (local.Maps, error) {
 		m.Neighbors = append(m.Neighbors, local.MapNeighbor{Network: name(n.Network, x.Network), Addr: x.Addr, MAC: x.MAC, Interface: name(n.Interface, x.Interface)})
 	}
 	for _, c := range d.Counters {
-		m.Counters = append(m.Counters, local.Counter{Name: fmt.Sprintf("%s %s", c.Verdict, c.Reason), Value: c.Frames})
+		m.Counters = append(m.Counters, local.MapCounter{Name: fmt.Sprintf("%s %s", c.Verdict, c.Reason), Value: c.Frames})
 	}
 	return m, nil
 }

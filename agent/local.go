@@ -15,8 +15,10 @@ import (
 	"time"
 
 	"github.com/openvnet/openvnet/agent/local"
+	"github.com/openvnet/openvnet/dataplane/compile"
 	"github.com/openvnet/openvnet/dataplane/pipeline"
 	"github.com/openvnet/openvnet/model"
+	"github.com/openvnet/openvnet/model/reason"
 	"github.com/openvnet/openvnet/services/dhcp"
 )
 
@@ -44,6 +46,7 @@ func (a *Agent) serveLocal(ctx context.Context) error {
 	mux.HandleFunc("GET "+local.PathFlows, answer(a.localFlows))
 	mux.HandleFunc("GET "+local.PathDrops, answer(a.localDrops))
 	mux.HandleFunc("GET "+local.PathMaps, answer(a.localMaps))
+	mux.HandleFunc("GET "+local.PathCounters, answer(a.localCounters))
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
 	defer stop()
@@ -73,12 +76,13 @@ func (a *Agent) localStatus(*http.Request) (local.Status, error) {
 	defer r.mu.RUnlock()
 	s := local.Status{
 		Node: a.opts.NodeID, Datapath: r.in.Self, Revision: r.revision, Complete: r.complete,
-		Switch: a.current.Load() != nil, Objects: r.in.X.Graph().Len(), Flows: r.state.Flows.Len(),
+		Switch: a.services.current.Load() != nil, Objects: r.in.X.Graph().Len(), Flows: r.state.Flows.Len(),
 	}
 	s.OpenFlowSent = a.sent.Load()
-	if sess := a.current.Load(); sess != nil {
+	if sess := a.services.current.Load(); sess != nil {
 		s.OpenFlowSent += sess.Sent()
 	}
+	s.Services = a.services.status()
 	for name := range r.unplaced {
 		s.Unplaced = append(s.Unplaced, name)
 	}
@@ -104,7 +108,7 @@ func (a *Agent) localPorts(*http.Request) ([]local.Port, error) {
 			lp.Interface = i
 			for _, st := range r.in.Stations(i) {
 				for _, addr := range st.Addrs {
-					lp.Addresses = append(lp.Addresses, local.Address{Network: st.Network.UUID, MAC: st.MAC, Addr: addr})
+					lp.Addresses = append(lp.Addresses, local.Address{Network: networkOf(st, addr), MAC: st.MAC, Addr: addr.Addr})
 				}
 			}
 			break
@@ -115,10 +119,18 @@ func (a *Agent) localPorts(*http.Request) ([]local.Port, error) {
 	return ports, nil
 }
 
+// networkOf gives the uuid of the network of an address, or of the domain of one that belongs to none.
+func networkOf(s compile.Station, a compile.Address) string {
+	if a.Network != nil {
+		return a.Network.UUID
+	}
+	return s.Domain.UUID
+}
+
 // localFlows gives the flows that the switch has, with counters; ?object=UUID only those of that object: its own, and those
 // that mention it.
 func (a *Agent) localFlows(r *http.Request) ([]local.Flow, error) {
-	s := a.current.Load()
+	s := a.services.current.Load()
 	if s == nil {
 		return nil, errNoSwitch
 	}
@@ -150,7 +162,7 @@ func (a *Agent) localFlows(r *http.Request) ([]local.Flow, error) {
 }
 
 func (a *Agent) localDrops(r *http.Request) ([]local.Drop, error) {
-	s := a.current.Load()
+	s := a.services.current.Load()
 	if s == nil {
 		return nil, errNoSwitch
 	}
@@ -163,16 +175,16 @@ func (a *Agent) localDrops(r *http.Request) ([]local.Drop, error) {
 		packets[pipeline.Cookie(f.Flow.Cookie).Reason()] += f.Packets
 	}
 	drops := []local.Drop{}
-	for _, reason := range pipeline.Reasons() {
+	for _, reason := range reason.All() {
 		drops = append(drops, local.Drop{Where: "flow", Reason: reason.String(), Doc: reason.Doc(), Packets: packets[reason]})
 	}
 	drops = append(drops, a.fast.drops()...)
 	for v := range dhcp.NumVerdicts {
-		if n := a.services.dhcp[v].Load(); n > 0 && !dhcp.Verdict(v).Answered() {
+		if n := a.services.dhcp.verdicts[v].Load(); n > 0 && !dhcp.Verdict(v).Answered() {
 			drops = append(drops, local.Drop{Where: "dhcp", Reason: dhcp.Verdict(v).String(), Packets: n})
 		}
 	}
-	return drops, nil
+	return append(drops, a.services.dropped()...), nil
 }
 
 func (a *Agent) localMaps(*http.Request) (local.Maps, error) {
@@ -192,14 +204,17 @@ func (r *replica) names() pipeline.Names {
 			return ""
 		}
 	}
-	ports := map[uint32]string{uint32(r.in.Bridge.Uplink): "uplink", uint32(r.in.Bridge.Tunnel): "tunnel"}
+	ports := map[uint32]string{uint32(r.in.Bridge.Uplink): "uplink"}
+	for _, p := range r.in.Bridge.Tunnels {
+		ports[uint32(p)] = "tunnel"
+	}
 	for p := range r.in.Bridge.Ports() {
 		ports[uint32(p.OFPort)] = p.Name
 	}
-	delete(ports, 0)
+	delete(ports, 0) // what is not there
 	return pipeline.Names{
-		Network: func(vni uint32) string {
-			uuid, _ := g.ByUnique(model.Networks, "vni", fmt.Sprint(vni))
+		Network: func(n uint32) string {
+			uuid, _ := g.ByUnique(model.Networks, "vni", fmt.Sprint(n)) // of segments as well
 			return uuid
 		},
 		Interface: byID(model.Interfaces), Datapath: byID(model.Datapaths), Port: ports,

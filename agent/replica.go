@@ -26,9 +26,13 @@ type replica struct {
 	placed   map[string]string    // interfaces that are here because their port was found, by the port's name
 	revision int64
 	store    string
+	// generation counts what has changed of the share and the ports. What services have found out is of no account.
+	generation uint64
+	ways       uint64 // counts what may have changed of the ways to other hosts
 	// complete: the share is what the manager said since this agent started, not what the disk remembers.
 	complete bool
-	bridged  bool // the bridge's ports are known
+	bridged  bool   // the bridge's ports are known
+	datapath string // the bridge's datapath_type
 }
 
 func newReplica() *replica {
@@ -62,6 +66,7 @@ func (r *replica) load(store, datapath string, revision int64, objects []model.O
 	r.apply(revision, changes)
 	r.complete = r.complete || complete
 	if rewired {
+		r.ways++
 		r.compile(r.in.Everything(r.state))
 		r.place(maps.Keys(r.portNames()))
 	}
@@ -83,7 +88,11 @@ func (r *replica) change(revision int64, upserts []model.Object, deletes []strin
 
 func (r *replica) apply(revision int64, changes []graph.Change) {
 	r.revision = revision
+	r.generation++
 	e := r.in.X.Apply(changes)
+	if r.concernsWays(e) {
+		r.ways++
+	}
 	r.compile(r.in.Dirty(e, r.state))
 	names := map[string]struct{}{}
 	for i := range e.Interfaces {
@@ -104,7 +113,8 @@ func (r *replica) apply(revision int64, changes []graph.Change) {
 func (r *replica) setPorts(p ovs.Ports) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.bridged = true
+	r.bridged, r.datapath = true, p.Datapath
+	r.generation++
 	b := r.in.Bridge
 	touched := map[string]struct{}{}
 	names := map[string]struct{}{}
@@ -132,19 +142,60 @@ func (r *replica) setPorts(p ovs.Ports) {
 	for _, port := range p.Guests {
 		b.SetPort(port)
 	}
-	if b.Uplink != p.Uplink || b.Tunnel != p.Tunnel {
-		b.Uplink, b.Tunnel = p.Uplink, p.Tunnel
+	if b.Name != p.Name || b.Uplink != p.Uplink || b.Tunnels != p.Tunnels {
+		b.Name, b.Uplink, b.Tunnels = p.Name, p.Uplink, p.Tunnels
+		r.ways++
 		r.compile(r.in.Everything(r.state))
 	} else {
-		r.compile(func(yield func(state.Unit) bool) {
-			for i := range touched {
-				if !yield(compile.InterfaceUnit(i)) {
-					return
-				}
-			}
-		})
+		r.compile(r.in.PortsChanged(maps.Keys(touched)))
 	}
 	r.place(maps.Keys(names))
+}
+
+// found takes what a service has found out: f tells the bridge, and gives the units that have to be compiled.
+func (r *replica) found(f func(*compile.Bridge) []state.Unit) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.compile(slices.Values(f(r.in.Bridge)))
+}
+
+// generationNow gives a number that changes with the share and the ports.
+func (r *replica) generationNow() uint64 {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.generation
+}
+
+// waysNow is generationNow for the ways to other hosts.
+func (r *replica) waysNow() uint64 {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.ways
+}
+
+// concernsWays reports whether effects may change which ways to other hosts there are, or how large packets are on them.
+func (r *replica) concernsWays(e *span.Effects) bool {
+	if e.Rewired || len(e.Flips) > 0 || len(e.NeedFlips) > 0 {
+		return true
+	}
+	for _, c := range e.Changed {
+		for _, o := range []model.Object{c.Old, c.New} {
+			switch o := o.(type) {
+			case *model.Datapath, *model.Topology, *model.Network, *model.Segment, *model.RouteLink, *model.DatapathNetwork, *model.DatapathSegment, *model.DatapathRouteLink:
+				return true
+			case *model.Interface:
+				if o.Mode == model.InterfaceHost {
+					return true
+				}
+			}
+		}
+	}
+	for i := range e.Interfaces {
+		if o, ok := graph.Lookup[*model.Interface](r.in.X.Graph(), i); ok && o.Mode == model.InterfaceHost {
+			return true
+		}
+	}
+	return false
 }
 
 func (r *replica) portNames() map[string]struct{} {

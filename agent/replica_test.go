@@ -20,7 +20,7 @@ func port(name, ifaceID string, n int) compile.Port {
 }
 
 func bridge(ports ...compile.Port) ovs.Ports {
-	p := ovs.Ports{DPID: 1, Uplink: 1, Tunnel: 2, Guests: map[string]compile.Port{}}
+	p := ovs.Ports{DPID: 1, Uplink: 1, Tunnels: compile.Tunnels{2}, Guests: map[string]compile.Port{}}
 	for _, x := range ports {
 		p.Guests[x.Name] = x
 	}

@@ -1,9 +1,12 @@
 package agent
 
 import (
-	"log/slog"
+	"context"
 	"net/netip"
 	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/openvnet/openvnet/dataplane/compile"
 	"github.com/openvnet/openvnet/dataplane/ovs"
@@ -12,35 +15,101 @@ import (
 	"github.com/openvnet/openvnet/services/dhcp"
 )
 
-// services answers the packets that the switch sends up.
+// services work on the packets that the switch sends up.
 type services struct {
-	replica *replica
-	log     *slog.Logger
-	mtu     atomic.Int32 // of guests on this host; 0: not known
-	dhcp    [dhcp.NumVerdicts]atomic.Uint64
-	strays  atomic.Uint64 // packets of no known class or interface
-	askers  askers
+	*desk
+	lanes   []*lane
+	workers map[*lane]worker
+	strays  atomic.Uint64 // packets of no known class
+	lost    atomic.Uint64 // that earlier sessions have not taken
+
+	dhcp     *dhcpService
+	nextHops *nextHops
+	learner  *learner
+	prober   *prober
 }
 
-// answer gives the answer to a packet that was sent up, nil for none.
-func (s *services) answer(p ovs.Packet) []byte {
-	switch p.Class {
-	case pipeline.PuntDHCP4:
-		reply, verdict := dhcp.Respond(p.Data, func(chaddr model.MAC) *dhcp.Binding {
-			return s.binding(p.Ingress, p.Network, chaddr)
-		})
-		s.dhcp[verdict].Add(1)
-		if verdict == dhcp.UnknownClient && p.Network == 0 {
-			s.unleased(p)
+// worker is a service, and how often it looks for something to do.
+type worker struct {
+	service
+	every time.Duration
+}
+
+func newServices(d *desk) *services {
+	s := &services{
+		desk: d, workers: map[*lane]worker{},
+		dhcp: &dhcpService{desk: d}, nextHops: newNextHops(d), learner: newLearner(d), prober: &prober{desk: d},
+	}
+	add := func(c pipeline.PuntClass, work service, every time.Duration) {
+		l := newLane(c)
+		s.lanes = append(s.lanes, l)
+		s.workers[l] = worker{work, every}
+	}
+	add(pipeline.PuntDHCP4, s.dhcp, tickEvery)
+	add(pipeline.PuntNeighbor, s.nextHops, tickEvery)
+	add(pipeline.PuntLearn, s.learner, tickEvery)
+	add(pipeline.PuntMembers, newSnooper(d), tickEvery)
+	add(pipeline.PuntReject, &rejecter{d}, tickEvery)
+	add(pipeline.PuntLog, &ruleLog{desk: d}, tickEvery)
+	add(pipeline.PuntProbe, s.prober, probeTick)
+	return s
+}
+
+// run works until ctx ends.
+func (s *services) run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, l := range s.lanes {
+		g.Go(func() error { return l.run(ctx, s.workers[l].service, s.workers[l].every) })
+	}
+	g.Go(func() error { return s.usage(ctx) })
+	return g.Wait()
+}
+
+// take gives a packet to the lane of its class. It never blocks.
+func (s *services) take(p ovs.Packet) {
+	for _, l := range s.lanes {
+		if l.class == p.Class {
+			l.offer(p)
+			return
 		}
-		return reply
 	}
 	s.strays.Add(1)
-	return nil
+}
+
+// dhcpService answers DHCP.
+type dhcpService struct {
+	*desk
+	verdicts [dhcp.NumVerdicts]atomic.Uint64
+	askers   askers
+}
+
+func (s *dhcpService) handle(ctx context.Context, _ time.Time, p ovs.Packet) string {
+	reply := s.answer(p)
+	if reply == nil {
+		return "" // counted by verdict
+	}
+	if err := s.reply(ctx, p, reply); err != nil {
+		return dropNoSwitch
+	}
+	return ""
+}
+
+func (*dhcpService) tick(context.Context, time.Time) {}
+
+// answer gives the answer to a question, nil for none.
+func (s *dhcpService) answer(p ovs.Packet) []byte {
+	reply, verdict := dhcp.Respond(p.Data, func(chaddr model.MAC) *dhcp.Binding {
+		return s.binding(p.Ingress, p.Network, chaddr)
+	})
+	s.verdicts[verdict].Add(1)
+	if verdict == dhcp.UnknownClient && p.Network == 0 {
+		s.unleased(p)
+	}
+	return reply
 }
 
 // binding gives what DHCP says to a client with that MAC address on an interface and network, nil if it has no lease there.
-func (s *services) binding(iface, vni uint32, mac model.MAC) *dhcp.Binding {
+func (s *dhcpService) binding(iface, vni uint32, mac model.MAC) *dhcp.Binding {
 	s.replica.mu.RLock()
 	defer s.replica.mu.RUnlock()
 	in := &s.replica.in
@@ -53,18 +122,19 @@ func (s *services) binding(iface, vni uint32, mac model.MAC) *dhcp.Binding {
 	if client == nil {
 		return nil
 	}
+	address := client.IPv4()
 	for _, o := range g.List(model.NetworkServices) {
 		svc := o.(*model.NetworkService)
 		if svc.Mode != model.ServiceDHCP {
 			continue
 		}
-		server := station(in.Stations(svc.InterfaceUUID), vni, func(compile.Station) bool { return true })
+		server := station(in.Stations(svc.InterfaceUUID), vni, func(st compile.Station) bool { return st.IPv4().Network == address.Network })
 		if server == nil {
 			continue
 		}
 		b, err := dhcp.NewBinding(dhcp.Config{
-			Client: mac, Address: netip.PrefixFrom(client.IPv4(), client.Network.IPv4Prefix), Server: server.IPv4(), ServerMAC: server.MAC,
-			Domain: client.Network.DomainName, MTU: uint16(s.mtu.Load()),
+			Client: mac, Address: netip.PrefixFrom(address.Addr, address.Network.IPv4Prefix), Server: server.IPv4().Addr, ServerMAC: server.MAC,
+			Domain: address.Network.DomainName, MTU: uint16(in.MTU(address.Network.UUID)),
 		})
 		if err != nil {
 			s.log.Warn("a DHCP client cannot be configured", "interface", i.Base().UUID, "error", err)
@@ -75,10 +145,10 @@ func (s *services) binding(iface, vni uint32, mac model.MAC) *dhcp.Binding {
 	return nil
 }
 
-// station gives the first of the stations in the network that has an IPv4 address and passes the test, nil if there is none.
-func station(stations []compile.Station, vni uint32, pass func(compile.Station) bool) *compile.Station {
+// station gives the first of the stations in the domain of that number that has an IPv4 address and passes the test, nil if there is none.
+func station(stations []compile.Station, domain uint32, pass func(compile.Station) bool) *compile.Station {
 	for _, st := range stations {
-		if st.Network.VNI == vni && st.IPv4().IsValid() && pass(st) {
+		if st.Domain.Number == domain && st.IPv4().IsValid() && pass(st) {
 			return &st
 		}
 	}

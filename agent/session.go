@@ -50,19 +50,20 @@ func (a *Agent) dial(ctx context.Context) error {
 func (a *Agent) hold(ctx context.Context, sw *ovs.Switch) error {
 	sctx, hangUp := context.WithCancel(ctx)
 	defer hangUp()
-	go func() {
-		if err := sw.Serve(sctx, a.services.answer); err != nil && sctx.Err() == nil {
-			a.opts.Logger.Warn("services cannot answer", "error", err)
-		}
-	}()
+	served := make(chan struct{})
+	go func() { defer close(served); sw.Serve(a.services.take) }()
 	done := make(chan error, 1)
 	go func() { done <- sw.Run(sctx) }()
 	if !a.hand(ctx, &session{sw, hangUp}) {
 		hangUp()
-		return <-done
+		err := <-done
+		<-served
+		return err
 	}
 	err := <-done
+	<-served
 	a.sent.Add(sw.Sent())
+	a.services.lost.Add(sw.Lost())
 	a.hand(ctx, nil)
 	return err
 }

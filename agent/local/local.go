@@ -15,11 +15,12 @@ const DefaultSocket = "/run/openvnet/vna.sock"
 
 // The paths, all GET.
 const (
-	PathStatus = "/v1/status"
-	PathPorts  = "/v1/ports"
-	PathFlows  = "/v1/flows" // ?object=UUID
-	PathDrops  = "/v1/drops"
-	PathMaps   = "/v1/maps"
+	PathStatus   = "/v1/status"
+	PathPorts    = "/v1/ports"
+	PathFlows    = "/v1/flows" // ?object=UUID
+	PathDrops    = "/v1/drops"
+	PathMaps     = "/v1/maps"
+	PathCounters = "/v1/counters" // ?object=UUID
 )
 
 // Status is how the agent is.
@@ -31,10 +32,18 @@ type Status struct {
 	Switch   bool   `json:"switch"`   // there is a session with the switch
 	Objects  int    `json:"objects"`
 	Flows    int    `json:"flows"`
-	// OpenFlowSent counts the messages that were sent to the switch since the agent started.
+	// OpenFlowSent counts the messages that were sent to the switch since the agent started, but for packets.
 	OpenFlowSent uint64         `json:"openflow_sent"`
+	Services     []Service      `json:"services"`           // what works on packets that the switch sends up
 	Unplaced     []string       `json:"unplaced,omitempty"` // ports without an interface
 	Problems     []wire.Problem `json:"problems,omitempty"`
+}
+
+// Service is the work on one class of packets that the switch sends up.
+type Service struct {
+	Class   string            `json:"class"`
+	Packets uint64            `json:"packets"` // since the agent started
+	Dropped map[string]uint64 `json:"dropped,omitempty"`
 }
 
 // Port is a port of the bridge.
@@ -68,10 +77,19 @@ type Flow struct {
 
 // Drop counts packets that were dropped for a reason.
 type Drop struct {
-	Where   string `json:"where"` // flow, fast path, dhcp
+	Where   string `json:"where"` // flow, fast path, dhcp, or the class of the agent's service
 	Reason  string `json:"reason"`
 	Doc     string `json:"doc,omitempty"`
 	Packets uint64 `json:"packets"`
+}
+
+// Counter counts what an object has let pass, or refused.
+type Counter struct {
+	Resource string `json:"resource"`
+	Object   string `json:"object"` // uuid; the id in digits of one that is not known any more
+	What     string `json:"what"`   // sent, received; ingress, egress; in, out
+	Packets  uint64 `json:"packets"`
+	Bytes    uint64 `json:"bytes"`
 }
 
 // Maps are the entries of the fast path.
@@ -79,7 +97,7 @@ type Maps struct {
 	Ports     []MapPort     `json:"ports"`
 	Sources   []MapSource   `json:"sources"`
 	Neighbors []MapNeighbor `json:"neighbors"`
-	Counters  []Counter     `json:"counters"`
+	Counters  []MapCounter  `json:"counters"`
 }
 
 // MapPort is a port at which the fast path's program sits.
@@ -108,8 +126,8 @@ type MapNeighbor struct {
 	Interface string     `json:"interface"`
 }
 
-// Counter is one of the fast path's counters.
-type Counter struct {
+// MapCounter is one of the fast path's counters.
+type MapCounter struct {
 	Name  string `json:"name"`
 	Value uint64 `json:"value"`
 }

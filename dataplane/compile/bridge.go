@@ -29,17 +29,24 @@ func (p Port) IDs() []string {
 	return []string{p.Name}
 }
 
+// Tunnels are the flow-based tunnel ports, by pipeline.EncapGeneve, EncapVXLAN, EncapGRE; 0: not there yet.
+type Tunnels [3]flow.Port
+
 // Bridge is what there is on this host, whatever the replica says. It is changed between compilations only.
 type Bridge struct {
-	Uplink flow.Port // the NIC's port; 0: none
-	Tunnel flow.Port // the flow-based tunnel port; 0: not there yet
+	Name    string    // of the bridge, and of its own port
+	Uplink  flow.Port // the NIC's port; 0: none
+	Tunnels Tunnels
 
+	known
 	ports   map[string]Port // by name
 	byIface map[string]string
 }
 
 // NewBridge gives a bridge without ports.
-func NewBridge() *Bridge { return &Bridge{ports: map[string]Port{}, byIface: map[string]string{}} }
+func NewBridge() *Bridge {
+	return &Bridge{known: newKnown(), ports: map[string]Port{}, byIface: map[string]string{}}
+}
 
 // SetPort adds a port, or replaces the one of that name.
 func (b *Bridge) SetPort(p Port) {
@@ -104,6 +111,20 @@ func (in *Input) PortOf(iface string) (Port, bool) {
 		}
 	}
 	return Port{}, false
+}
+
+// portOf is PortOf, but that an interface of mode internal which names no port, or the bridge itself, has the bridge's own.
+func (in *Input) portOf(i *model.Interface) (Port, bool) {
+	p, ok := in.PortOf(i.UUID)
+	if ok || i.Mode != model.InterfaceInternal || in.X.Location(i.UUID) != in.Self {
+		return p, ok
+	}
+	for _, r := range graph.Children[*model.InterfacePort](in.X.Graph(), i.UUID, "interface_ports.interface_uuid") {
+		if r.PortName != "" && r.PortName != in.Bridge.Name {
+			return Port{}, false
+		}
+	}
+	return Port{Name: in.Bridge.Name, OFPort: flow.PortLocal}, true
 }
 
 // InterfacesOfPort gives the interfaces of the replica that the port may belong to, whether they are on this host or not: those that

@@ -24,6 +24,9 @@ func pretty(p state.Full) string {
 	for _, m := range p.Meters {
 		lines = append(lines, fmt.Sprintf("meter %+v", m))
 	}
+	for _, z := range p.Zones {
+		lines = append(lines, fmt.Sprintf("zone %+v", z))
+	}
 	for _, x := range p.Ports {
 		lines = append(lines, fmt.Sprintf("fast port %+v", x))
 	}

@@ -116,23 +116,9 @@ func unleased() *world {
 // What the data plane has no feature for is said, and protection that it cannot give keeps the interface closed.
 func TestUnrealisedIsSaid(t *testing.T) {
 	for name, change := range map[string]func(w *world) (uuid string){
-		"filter": func(w *world) string {
-			w.put(&model.Filter{Meta: model.Meta{UUID: "fil-1"}, InterfaceUUID: "if-a1"})
-			return "fil-1"
-		},
-		"route": func(w *world) string { w.put(&model.Route{Meta: model.Meta{UUID: "r-1"}}); return "r-1" },
-		"filtering": func(w *world) string {
-			w.edit("if-a1", func(i *model.Interface) { i.EnableFiltering = true })
-			return "if-a1"
-		},
-		"patch": func(w *world) string {
-			w.edit("if-a1", func(i *model.Interface) { i.Mode = model.InterfacePatch })
-			return "if-a1"
-		},
-		"in a group": func(w *world) string { w.put(&model.SecurityGroupInterface{InterfaceUUID: "if-a1"}); return "if-a1" },
-		"ingress too": func(w *world) string {
-			w.edit("if-a1", func(i *model.Interface) { i.IngressFilteringEnabled = true })
-			return "if-a1"
+		"dns": func(w *world) string {
+			w.put(&model.DNSService{Meta: model.Meta{UUID: "dnss-1"}})
+			return "dnss-1"
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -179,7 +165,7 @@ func TestGolden(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			in := &compile.Input{X: span.New(tc.w.g), Self: "dp-1", Bridge: compile.NewBridge()}
-			in.Bridge.Uplink, in.Bridge.Tunnel = 1, 2
+			in.Bridge.Uplink, in.Bridge.Tunnels = 1, compile.Tunnels{2}
 			in.Bridge.SetPort(compile.Port{Name: "a1", OFPort: 11, Ifindex: 111})
 			in.Bridge.SetPort(compile.Port{Name: "tapb1", IfaceID: "if-b1", OFPort: 12, Ifindex: 112})
 			s := state.New()

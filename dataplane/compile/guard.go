@@ -2,14 +2,18 @@ package compile
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/openvnet/openvnet/dataplane/pipeline"
 	"github.com/openvnet/openvnet/model"
+	"github.com/openvnet/openvnet/model/graph"
+	"github.com/openvnet/openvnet/model/reason"
 	"github.com/openvnet/openvnet/ofctl/flow"
 )
 
 // ICMPv6 types of neighbour and router discovery (RFC 4861) and of multicast listener discovery (RFC 2710, RFC 3810).
 const (
+	icmpMLDQuery    = 130
 	icmpMLDReport   = 131
 	icmpMLDDone     = 132
 	icmpRS          = 133
@@ -20,56 +24,155 @@ const (
 	icmpMLDv2Report = 143
 )
 
-// prioGuardND is above what an address may send in general: ND from it must be checked further.
-const prioGuardND = prioOwn
+// Priorities in table guard_address, above and below an interface's own addresses (prioAllow).
+const (
+	prioGuardND  = prioOwn       // ND of an own address must be checked further than what it sends in general
+	prioFreeND   = prioOwn - 3   // ND where addresses are free
+	prioRefuseND = prioOwn - 5   // all other ND
+	prioFree     = prioAllow - 1 // what is not of an own address, on a segment
+	prioFreeIP   = prioAllow - 2 // the same, of an interface that routes
+	prioMine     = 20            // above what is kept from others, in table guard_free
+)
 
 var unspecified = netip.IPv6Unspecified()
 
-// unleased lets an interface ask by DHCP with a MAC address that has no IPv4 lease yet: the agent tells the manager, which may make one.
-// guarded: another flow lets the MAC address through to table guard_address.
-func unleased(b *pipeline.Builder, i *model.Interface, m model.MAC, guarded bool) {
-	from := pipeline.Preds{pipeline.Ingress.Is(i.ID), flow.EthSrc.MAC(m)}
-	if !guarded {
-		b.Flow(pipeline.GuardMAC, prioAllow, from, flow.GotoTable{Table: pipeline.GuardAddress.ID})
+// guards gives port security of an interface with its stations: which frames it may send, and in which domain each is.
+func (in *Input) guards(b *pipeline.Builder, i *model.Interface, stations []Station) {
+	stations = slices.DeleteFunc(slices.Clone(stations), func(s Station) bool { return !s.Domain.Present })
+	type sender struct {
+		model.MAC
+		netip.Addr
 	}
+	seen := map[sender]bool{} // an address in two domains is one of the first
+	for _, s := range stations {
+		s.Addrs = slices.DeleteFunc(slices.Clone(s.Addrs), func(a Address) bool {
+			from := sender{s.MAC, a.Addr}
+			defer func() { seen[from] = true }()
+			return seen[from]
+		})
+		guard(b, i, s)
+	}
+	for _, ml := range graph.Children[*model.MACLease](in.X.Graph(), i.UUID, "mac_leases.interface_uuid") {
+		b.Flow(pipeline.GuardMAC, prioAllow, pipeline.Preds{pipeline.Ingress.Is(i.ID), flow.EthSrc.MAC(ml.MACAddress)}, flow.GotoTable{Table: pipeline.GuardAddress.ID})
+		own := slices.DeleteFunc(slices.Clone(stations), func(s Station) bool { return s.MAC != ml.MACAddress })
+		if segment, ok := in.domain(ml.SegmentUUID); ok && segment.Present {
+			free(b, i, ml.MACAddress, segment)
+		}
+		first4, first6 := first(own, netip.Addr.Is4), first(own, netip.Addr.Is6)
+		if first4 != nil {
+			asking(b, i, *first4)
+		} else if i.Mode == model.InterfaceVIF {
+			unleased(b, i, ml.MACAddress)
+		}
+		if i.EnableRouting && i.Mode == model.InterfaceVIF {
+			freeIP(b, i, first4, isIPv4)
+			freeIP(b, i, first6, isIPv6)
+		}
+	}
+}
+
+// free lets an interface send anything from a MAC address on a segment, but from the addresses of other stations.
+func free(b *pipeline.Builder, i *model.Interface, m model.MAC, d Domain) {
+	pass := func(priority uint16, preds ...flow.Pred) {
+		b.Flow(pipeline.GuardAddress, priority, append(pipeline.Preds{pipeline.Ingress.Is(i.ID), flow.EthSrc.MAC(m)}, preds...),
+			pipeline.Network.Set(d.Number), flow.GotoTable{Table: pipeline.GuardFree.ID})
+	}
+	pass(prioFree)
+	for _, t := range []uint64{icmpNS, icmpNA} {
+		pass(prioFreeND, isIPv6, isICMPv6, flow.ICMPv6Type.Is(t))
+	}
+	pass(prioFreeND, isIPv6, isICMPv6, flow.ICMPv6Type.Is(icmpMLDv2Report), flow.IPv6Src.Addr(unspecified))
+}
+
+// freeIP lets an interface that routes send packets of one family from any address but those of other stations. s is where its first address
+// of the family is, nil if it has none.
+func freeIP(b *pipeline.Builder, i *model.Interface, s *Station, family flow.Pred) {
+	if s == nil {
+		return
+	}
+	b.Flow(pipeline.GuardAddress, prioFreeIP, pipeline.Preds{pipeline.Ingress.Is(i.ID), flow.EthSrc.MAC(s.MAC), family},
+		pipeline.Network.Set(s.Domain.Number), flow.GotoTable{Table: pipeline.GuardFree.ID})
+}
+
+// taken keeps the station's addresses from others whose addresses are free. here: it is on this host, and not kept from them itself.
+func taken(b *pipeline.Builder, i *model.Interface, s Station, here bool) {
+	network := pipeline.Network.Is(s.Domain.Number)
+	refuse := func(priority uint16, r reason.Reason, preds ...flow.Pred) {
+		b.Drop(pipeline.GuardFree, priority, r, append(pipeline.Preds{network}, preds...)...)
+		if here && s.Domain.Segment {
+			b.Flow(pipeline.GuardFree, priority+prioMine, append(preds, network, pipeline.Ingress.Is(i.ID), flow.EthSrc.MAC(s.MAC)), flow.GotoTable{Table: pipeline.GuardTarget.ID})
+		}
+	}
+	for _, a := range s.Addrs {
+		if a.Is4() {
+			refuse(prioAllow, reason.IPv4Source, isIPv4, flow.IPv4Src.Addr(a.Addr))
+			if s.Domain.Segment {
+				refuse(prioAllow, reason.ARPSender, isARP, flow.ARPSPA.Addr(a.Addr))
+			}
+			continue
+		}
+		refuse(prioAllow, reason.IPv6Source, isIPv6, flow.IPv6Src.Addr(a.Addr))
+		if !s.Domain.Segment {
+			continue
+		}
+		for _, t := range []uint64{icmpNS, icmpNA} {
+			b.Drop(pipeline.GuardFree, prioOwn, reason.NDSender, network, isIPv6, isICMPv6, flow.ICMPv6Type.Is(t), flow.IPv6Src.Addr(a.Addr))
+		}
+		target := []flow.Pred{network, isIPv6, isICMPv6, flow.ICMPv6Type.Is(icmpNA), flow.ICMPv6Code.Is(0), flow.NDTarget.Addr(a.Addr)}
+		b.Drop(pipeline.GuardTarget, prioAllow, reason.NDSender, target...)
+		if here {
+			b.Flow(pipeline.GuardTarget, prioOwn, append(target[:len(target):len(target)], pipeline.Ingress.Is(i.ID), flow.EthSrc.MAC(s.MAC)), flow.GotoTable{Table: pipeline.Service.ID})
+		}
+	}
+}
+
+// unleased lets an interface ask by DHCP with a MAC address that has no IPv4 lease yet: the agent tells the manager, which may make one.
+func unleased(b *pipeline.Builder, i *model.Interface, m model.MAC) {
+	from := pipeline.Preds{pipeline.Ingress.Is(i.ID), flow.EthSrc.MAC(m)}
 	b.Flow(pipeline.GuardAddress, prioAllow, append(from, isIPv4, isUDP, flow.IPv4Src.Addr(netip.IPv4Unspecified()), flow.UDPSrc.Is(68), flow.UDPDst.Is(67)),
 		pipeline.Class.Set(uint32(pipeline.PuntDHCP4)), flow.GotoTable{Table: pipeline.Punt.ID})
 }
 
-// guard lets pass what the interface may send with one MAC address in one network, and says which network it is. firstOfMAC:
-// the station is the MAC address's first one, whose network is taken for frames that have no address yet.
-func (in *Input) guard(b *pipeline.Builder, i *model.Interface, s Station, firstOfMAC bool) {
+// guard lets pass what the interface may send with one MAC address in one domain, and says which domain it is.
+func guard(b *pipeline.Builder, i *model.Interface, s Station) {
 	from := func(preds ...flow.Pred) pipeline.Preds {
 		return append(pipeline.Preds{pipeline.Ingress.Is(i.ID), flow.EthSrc.MAC(s.MAC)}, preds...)
 	}
 	pass := func(priority uint16, preds pipeline.Preds) {
-		b.Flow(pipeline.GuardAddress, priority, preds, pipeline.Network.Set(s.Network.VNI), flow.GotoTable{Table: pipeline.Service.ID})
+		b.Flow(pipeline.GuardAddress, priority, preds, pipeline.Network.Set(s.Domain.Number), flow.GotoTable{Table: pipeline.Service.ID})
 	}
-	if firstOfMAC {
-		b.Flow(pipeline.GuardMAC, prioAllow, from(), flow.GotoTable{Table: pipeline.GuardAddress.ID})
-	}
-	has4 := false
 	for _, a := range s.Addrs {
 		if a.Is4() {
-			has4 = true
-			pass(prioAllow, from(isIPv4, flow.IPv4Src.Addr(a)))
-			pass(prioAllow, from(isARP, flow.ARPSHA.MAC(s.MAC), flow.ARPSPA.Addr(a)))
+			pass(prioAllow, from(isIPv4, flow.IPv4Src.Addr(a.Addr)))
+			pass(prioAllow, from(isARP, flow.ARPSHA.MAC(s.MAC), flow.ARPSPA.Addr(a.Addr)))
 			continue
 		}
-		pass(prioAllow, from(isIPv6, flow.IPv6Src.Addr(a)))
+		pass(prioAllow, from(isIPv6, flow.IPv6Src.Addr(a.Addr)))
 		// A solicitation names the sender's link-layer address, or none; an advertisement is for an own address; duplicate
 		// address detection asks from the unspecified address for an own one (RFC 4861, 4.3 and 4.4; RFC 4862, 5.4.2).
 		for _, ll := range []flow.Pred{flow.NDSLL.MAC(s.MAC), flow.NDSLL.Is(0)} {
-			pass(prioGuardND, from(isIPv6, isICMPv6, flow.ICMPv6Type.Is(icmpNS), flow.ICMPv6Code.Is(0), flow.IPv6Src.Addr(a), ll))
+			pass(prioGuardND, from(isIPv6, isICMPv6, flow.ICMPv6Type.Is(icmpNS), flow.ICMPv6Code.Is(0), flow.IPv6Src.Addr(a.Addr), ll))
 		}
-		for _, ll := range []flow.Pred{flow.NDTLL.MAC(s.MAC), flow.NDTLL.Is(0)} {
-			pass(prioGuardND, from(isIPv6, isICMPv6, flow.ICMPv6Type.Is(icmpNA), flow.ICMPv6Code.Is(0), flow.NDTarget.Addr(a), ll))
+		for _, target := range s.Addrs {
+			if !target.Is6() {
+				continue
+			}
+			for _, ll := range []flow.Pred{flow.NDTLL.MAC(s.MAC), flow.NDTLL.Is(0)} {
+				pass(prioGuardND, from(isIPv6, isICMPv6, flow.ICMPv6Type.Is(icmpNA), flow.ICMPv6Code.Is(0), flow.IPv6Src.Addr(a.Addr), flow.NDTarget.Addr(target.Addr), ll))
+			}
 		}
-		pass(prioGuardND, from(isIPv6, isICMPv6, flow.ICMPv6Type.Is(icmpNS), flow.ICMPv6Code.Is(0), flow.IPv6Src.Addr(unspecified), flow.NDTarget.Addr(a), flow.NDSLL.Is(0)))
+		pass(prioGuardND, from(isIPv6, isICMPv6, flow.ICMPv6Type.Is(icmpNS), flow.ICMPv6Code.Is(0), flow.IPv6Src.Addr(unspecified), flow.NDTarget.Addr(a.Addr), flow.NDSLL.Is(0)))
 	}
-	if has4 && firstOfMAC {
-		any4 := netip.IPv4Unspecified()
-		pass(prioAllow, from(isARP, flow.ARPSHA.MAC(s.MAC), flow.ARPSPA.Addr(any4)))
-		pass(prioAllow, from(isIPv4, isUDP, flow.IPv4Src.Addr(any4), flow.UDPSrc.Is(68), flow.UDPDst.Is(67)))
+}
+
+// asking lets pass what the interface sends with a MAC address before it has an address: it is in the domain of the MAC address's first IPv4 address.
+func asking(b *pipeline.Builder, i *model.Interface, s Station) {
+	any4 := netip.IPv4Unspecified()
+	for _, question := range []pipeline.Preds{
+		{isARP, flow.ARPSHA.MAC(s.MAC), flow.ARPSPA.Addr(any4)},
+		{isIPv4, isUDP, flow.IPv4Src.Addr(any4), flow.UDPSrc.Is(68), flow.UDPDst.Is(67)},
+	} {
+		b.Flow(pipeline.GuardAddress, prioAllow, append(question, pipeline.Ingress.Is(i.ID), flow.EthSrc.MAC(s.MAC)),
+			pipeline.Network.Set(s.Domain.Number), flow.GotoTable{Table: pipeline.Service.ID})
 	}
 }

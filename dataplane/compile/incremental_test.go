@@ -2,14 +2,19 @@ package compile_test
 
 import (
 	"errors"
+	"fmt"
 	"maps"
+	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"github.com/openvnet/openvnet/dataplane/compile"
+	"github.com/openvnet/openvnet/dataplane/pipeline"
 	"github.com/openvnet/openvnet/dataplane/state"
+	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/model/graph"
 	"github.com/openvnet/openvnet/model/modeltest"
 	"github.com/openvnet/openvnet/model/span"
@@ -21,7 +26,7 @@ import (
 func TestIncrementalEqualsFull(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := &compile.Input{X: span.New(graph.New()), Self: "dp-0", Bridge: compile.NewBridge()}
-		in.Bridge.Uplink, in.Bridge.Tunnel = 1, 2
+		in.Bridge.Uplink, in.Bridge.Tunnels = 1, compile.Tunnels{2}
 		for k, name := range []string{"port0", "port1", "port2"} {
 			in.Bridge.SetPort(compile.Port{Name: name, OFPort: flow.Port(10 + k), Ifindex: 100 + k})
 		}
@@ -37,8 +42,11 @@ func TestIncrementalEqualsFull(t *testing.T) {
 			for u := range in.Dirty(e, s) {
 				compileUnit(t, in, s, u, &c)
 			}
+			for _, u := range foundOut(t, in.Bridge) {
+				compileUnit(t, in, s, u, &c)
+			}
 			want := state.New()
-			full(t, in, want, &state.Changes{})
+			full(t, &compile.Input{X: in.X, Self: in.Self, Bridge: in.Bridge}, want, &state.Changes{}) // one that remembers nothing
 			if diff := cmp.Diff(dump(want), dump(s)); diff != "" {
 				t.Fatalf("revision %d: incremental differs from full (-full +incremental):\n%s", rev, diff)
 			}
@@ -71,6 +79,31 @@ func compileUnit(t *rapid.T, in *compile.Input, s *state.State, u state.Unit, c 
 		t.Fatalf("compile %s: %v", u, err)
 	}
 	_ = s.Replace(u, items, c) // conflicts are possible in a world where two leases may hold one address
+}
+
+// foundOut draws what is found out about devices outside and members of multicast groups.
+func foundOut(t *rapid.T, b *compile.Bridge) []state.Unit {
+	domain := rapid.SampledFrom([]uint32{100, 101, 200, pipeline.LocalDomain(3, false), pipeline.LocalDomain(1, true)})
+	iface := func() string { return fmt.Sprintf("if-%d", rapid.IntRange(0, 6).Draw(t, "interface")) }
+	learned := compile.LearnedKey{Domain: domain.Draw(t, "domain"), MAC: model.MAC{2, 0xee, 0, 0, 0, rapid.Byte().Draw(t, "mac") % 3}}
+	group := compile.MemberKey{Domain: domain.Draw(t, "domain"), Group: netip.AddrFrom4([4]byte{239, 0, 0, rapid.Byte().Draw(t, "group") % 3})}
+	switch rapid.IntRange(0, 5).Draw(t, "found") {
+	case 0:
+		return b.Learn(learned, iface())
+	case 1:
+		return b.Forget(learned)
+	case 2:
+		return b.Join(group, iface())
+	case 3:
+		return b.Join(group, rapid.SampledFrom(modeltest.Hosts).Draw(t, "host"))
+	case 4:
+		for k, members := range b.Members() {
+			if k == group {
+				return b.Leave(group, slices.Min(slices.Collect(maps.Keys(members))))
+			}
+		}
+	}
+	return nil
 }
 
 func dump(s *state.State) string { return pretty(s.Full()) }

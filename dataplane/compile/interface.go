@@ -1,123 +1,200 @@
 package compile
 
 import (
-	"fmt"
+	"errors"
 	"net/netip"
+	"slices"
 
 	"github.com/openvnet/openvnet/dataplane/pipeline"
 	"github.com/openvnet/openvnet/dataplane/state"
 	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/model/graph"
+	"github.com/openvnet/openvnet/model/reason"
+	"github.com/openvnet/openvnet/model/span"
 	"github.com/openvnet/openvnet/ofctl/flow"
 )
 
-// Station is one MAC address of an interface in one network that is present here, with the addresses used with it there.
-type Station struct {
-	MAC     model.MAC
-	Network *model.Network
-	Addrs   []netip.Addr // leased, by id; then the link-local one if there is an IPv6 lease
+// interfaceFeature is what each interface needs on this host.
+var interfaceFeature = feature{
+	kind: "interface",
+	units: func(in *Input, yield func(state.Unit)) {
+		in.counted = nil // everything is compiled anew
+		for _, o := range in.X.Graph().List(model.Interfaces) {
+			yield(state.Unit{Kind: "interface", UUID: o.Base().UUID})
+		}
+	},
+	items: func(in *Input, u state.Unit) (state.Items, error) { return in.iface(u.UUID) },
+	dirty: func(in *Input, e *span.Effects, add func(state.Unit)) {
+		iface := func(uuid string) {
+			if uuid == "" {
+				return
+			}
+			add(state.Unit{Kind: "interface", UUID: uuid})
+			for o := range in.X.Graph().Referrers(uuid, "mirrors.target_interface_uuid") { // its copies go to where it is
+				add(state.Unit{Kind: "interface", UUID: o.(*model.Mirror).InterfaceUUID})
+			}
+		}
+		for i := range e.Interfaces {
+			iface(i)
+		}
+		for _, c := range e.Changed {
+			appeared := c.New == nil || c.Old == nil
+			for _, o := range []model.Object{c.Old, c.New} {
+				switch o := o.(type) {
+				case *model.Datapath:
+					if appeared {
+						for i := range in.X.InterfacesAt(o.UUID) {
+							iface(i)
+						}
+					}
+				case *model.Network, *model.Segment:
+					in.X.InterfacesOf(o.Base().UUID)(func(i string) bool { iface(i); return true })
+				case *model.NetworkService:
+					iface(o.InterfaceUUID)
+				}
+			}
+		}
+		flip := func(p span.Pair) {
+			if p.Datapath == in.Self {
+				for i := range in.X.InterfacesOf(p.Network) {
+					iface(i)
+				}
+				return
+			}
+			for i := range in.X.InterfacesAt(p.Datapath) {
+				if slices.Contains(in.X.Domains(i), p.Network) {
+					iface(i)
+				}
+			}
+		}
+		for p := range e.Flips {
+			flip(p)
+		}
+		for _, p := range e.NeedFlips {
+			flip(p)
+		}
+		for domain := range in.reattached(e, true) {
+			for i := range in.X.InterfacesOf(domain) {
+				iface(i)
+			}
+		}
+		for domain := range in.recounted() {
+			for i := range in.X.InterfacesOf(domain) {
+				iface(i)
+			}
+		}
+		for domain := range in.rewired(e) {
+			for i := range in.X.InterfacesOf(domain) {
+				iface(i)
+			}
+		}
+	},
 }
 
 // iface gives what an interface needs on this host: towards it, and, where it has its port here, from it.
 func (in *Input) iface(uuid string) (state.Items, error) {
 	i, ok := graph.Lookup[*model.Interface](in.X.Graph(), uuid)
-	if !ok || i.Mode == model.InterfaceHost {
+	if !ok {
 		return state.Items{}, nil
 	}
 	b := pipeline.NewBuilder(pipeline.Owner{Kind: pipeline.KindInterface, ID: i.ID})
 	items := state.Items{}
-	if i.Mode != model.InterfaceVIF && i.Mode != model.InterfaceSimulated {
-		return items, fmt.Errorf("%w: there is no feature for an interface of mode %s", ErrUnrealised, i.Mode)
-	}
 	stations := in.Stations(uuid)
+	here := in.X.At(uuid, in.Self)
 	for _, s := range stations {
-		answer(b, i, s, in.X.Location(uuid) == in.Self)
+		if s.Domain.physical() && !in.any(countGuests, s.Domain) {
+			continue // of the underlay's own, which is not the data plane's
+		}
+		answer(b, i, s, here)
+		if s.Domain.Segment || in.any(countRouting, s.Domain) {
+			taken(b, i, s, here)
+		}
 		items.Neighbors = append(items.Neighbors, neighbors(i, s)...)
-		if i.Mode == model.InterfaceSimulated {
-			echo(b, s)
-		} else {
+		in.inside(b, i, s)
+		if i.Mode != model.InterfaceSimulated {
 			in.towards(b, i, s)
+			continue
 		}
+		if here {
+			echo(b, s)
+			in.reachable(b, &items, i, s)
+		}
+		in.towardsSimulated(b, i, s)
+		in.served(b, i, s)
 	}
-	if p, ok := in.PortOf(uuid); ok && i.Mode == model.InterfaceVIF {
-		if err := in.closed(i); err != nil {
-			items, _ = result(b, items)
-			return items, err
-		}
-		in.attach(b, &items, i, p, stations)
+	in.sendsUnencapsulated(b, i, stations)
+	var errs []error
+	switch {
+	case i.Mode == model.InterfaceSimulated:
+	case !here:
+		in.attachElsewhere(b, &items, i)
+	case i.Mode == model.InterfaceHost:
+		stations = slices.DeleteFunc(stations, func(s Station) bool { return !in.any(countGuests, s.Domain) })
+		in.attachHost(b, &items, i, stations)
+	default:
+		in.copied(b, i)
+		errs = append(errs, in.attachHere(b, &items, i, stations))
 	}
-	return result(b, items)
-}
-
-// Stations gives the interface's MAC addresses with their addresses, for each network that is present here.
-func (in *Input) Stations(uuid string) []Station {
-	g := in.X.Graph()
-	leases := graph.Children[*model.IPLease](g, uuid, "ip_leases.interface_uuid")
-	var out []Station
-	for n, ml := range graph.Children[*model.MACLease](g, uuid, "mac_leases.interface_uuid") {
-		first := len(out)
-		for _, l := range leases {
-			if l.MACLeaseUUID != ml.UUID && (l.MACLeaseUUID != "" || n > 0) {
-				continue
-			}
-			nw, ok := in.present(l.NetworkUUID)
-			if !ok || l.Addr().IsUnspecified() { // 0.0.0.0 says that it has none
-				continue
-			}
-			k := first
-			for k < len(out) && out[k].Network != nw {
-				k++
-			}
-			if k == len(out) {
-				out = append(out, Station{MAC: ml.MACAddress, Network: nw})
-			}
-			out[k].Addrs = append(out[k].Addrs, l.Addr())
-		}
-		// The link-local address belongs to the first network with IPv6: it cannot tell networks apart.
-		for k := first; k < len(out); k++ {
-			if out[k].has6() {
-				out[k].Addrs = append(out[k].Addrs, linkLocal(ml.MACAddress))
-				break
-			}
-		}
-	}
-	return out
-}
-
-// IPv4 gives the first IPv4 address, the zero Addr if there is none.
-func (s *Station) IPv4() netip.Addr {
-	for _, a := range s.Addrs {
-		if a.Is4() {
-			return a
-		}
-	}
-	return netip.Addr{}
-}
-
-func (s *Station) has6() bool {
-	for _, a := range s.Addrs {
-		if a.Is6() {
-			return true
-		}
-	}
-	return false
-}
-
-// linkLocal gives the link-local address that a host derives from its MAC address (RFC 4291, appendix A).
-func linkLocal(m model.MAC) netip.Addr {
-	return netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80, 8: m[0] ^ 2, 9: m[1], 10: m[2], 11: 0xff, 12: 0xfe, 13: m[3], 14: m[4], 15: m[5]})
+	items, err := result(b, items)
+	return items, errors.Join(append(errs, err)...)
 }
 
 // towards leads frames for the interface's MAC address to its host, and on that host to its port.
 func (in *Input) towards(b *pipeline.Builder, i *model.Interface, s Station) {
 	at := in.X.Location(i.UUID)
-	preds := pipeline.Preds{pipeline.Network.Is(s.Network.VNI), flow.EthDst.MAC(s.MAC)}
-	if at == in.Self {
-		b.Flow(pipeline.L2, prioAllow, preds, pipeline.Egress.Set(i.ID), flow.GotoTable{Table: pipeline.Output.ID})
+	preds := pipeline.Preds{pipeline.Network.Is(s.Domain.Number), flow.EthDst.MAC(s.MAC)}
+	d, known := graph.Lookup[*model.Datapath](in.X.Graph(), at)
+	switch {
+	case at == in.Self && s.Domain.carried() && !s.Domain.Present: // its host does not take part, for others or itself
+		b.Drop(pipeline.L2, prioAllow, reason.Transport, preds...)
+	case at == in.Self && at != "":
+		b.Flow(pipeline.L2, prioAllow, preds, pipeline.Egress.Set(i.ID), flow.GotoTable{Table: pipeline.Deliver.ID})
+		b.Drop(pipeline.L2, prioOwn, reason.Destination, append(preds, pipeline.Ingress.Is(i.ID))...)
+	case at == "":
+		b.Drop(pipeline.L2, prioAllow, reason.NoPort, preds...)
+	case s.Domain.physical():
+		in.toWire(b, prioAllow, preds)
+	case known && s.Domain.carried() && in.X.Present(span.Pair{Network: s.Domain.UUID, Datapath: at}):
+		b.Flow(pipeline.L2, prioAllow, append(preds, pipeline.Remote.Is(0)), pipeline.Egress.Set(d.ID), flow.GotoTable{Table: pipeline.Transport.ID})
+		in.onlyThere(b, preds, s.Domain)
+	case s.Domain.carried():
+		b.Drop(pipeline.L2, prioAllow, reason.Transport, preds...)
+	}
+}
+
+// onlyThere keeps frames for a station on another host, which that host alone should have got, from what this host does with frames for nobody.
+func (in *Input) onlyThere(b *pipeline.Builder, to pipeline.Preds, d Domain) {
+	if in.attachedHere(d) || d.UnknownUnicast == model.UnknownFlood {
+		b.Drop(pipeline.L2, prioPass, reason.Destination, to...)
+	}
+}
+
+// toWire leads frames for a station of a physical network that is on another host to the NIC.
+func (in *Input) toWire(b *pipeline.Builder, priority uint16, preds pipeline.Preds) {
+	if in.Bridge.Uplink == 0 {
+		b.Drop(pipeline.L2, priority, reason.Destination, preds...)
 		return
 	}
-	if d, ok := graph.Lookup[*model.Datapath](in.X.Graph(), at); ok {
-		b.Flow(pipeline.L2, prioAllow, append(preds, pipeline.Remote.Is(0)), pipeline.Egress.Set(d.ID), flow.GotoTable{Table: pipeline.Transport.ID})
+	b.Flow(pipeline.L2, priority, preds, pipeline.Egress.Set(0), flow.GotoTable{Table: pipeline.Output.ID})
+	b.For(pipeline.Owner{Kind: pipeline.KindHost}).Flow(pipeline.Output, prioAllow, pipeline.Preds{pipeline.Egress.Is(0)}, flow.Output{Port: in.Bridge.Uplink})
+}
+
+// towardsSimulated refuses frames for a simulated interface that no table of routing takes. One that is pinned to another host and routes may be a leg there, by
+// routes that this host is not told of.
+func (in *Input) towardsSimulated(b *pipeline.Builder, i *model.Interface, s Station) {
+	to := pipeline.Preds{pipeline.Network.Is(s.Domain.Number), flow.EthDst.MAC(s.MAC)}
+	at := in.X.Location(i.UUID)
+	dp, known := graph.Lookup[*model.Datapath](in.X.Graph(), at)
+	switch elsewhere := at != "" && at != in.Self; {
+	case elsewhere && s.Domain.physical():
+		in.toWire(b, prioAllow-1, to)
+	case elsewhere && i.EnableRouting && s.Domain.carried() && known && in.X.Present(span.Pair{Network: s.Domain.UUID, Datapath: at}):
+		b.Flow(pipeline.L2, prioAllow-1, append(to, pipeline.Remote.Is(0)), pipeline.Egress.Set(dp.ID), flow.GotoTable{Table: pipeline.Transport.ID})
+		in.onlyThere(b, to, s.Domain)
+	case elsewhere && i.EnableRouting && s.Domain.carried():
+		b.Drop(pipeline.L2, prioAllow-1, reason.Transport, append(to, pipeline.Remote.Is(0))...)
+	default:
+		b.Drop(pipeline.L2, prioAllow-1, reason.Destination, to...)
 	}
 }
 
@@ -127,44 +204,111 @@ const (
 	puntBurst = 50 // packets
 )
 
-// attach gives what an interface with a port here needs: its way in with port security, its way out, its place in the
-// flood groups, its meter, and its entry in the fast path.
-func (in *Input) attach(b *pipeline.Builder, items *state.Items, i *model.Interface, p Port, stations []Station) {
-	meter := uint32(p.OFPort)
-	b.Flow(pipeline.Classify, prioAllow, pipeline.Preds{flow.InPort.Is(uint64(p.OFPort))}, pipeline.Ingress.Set(i.ID), flow.GotoTable{Table: pipeline.GuardMAC.ID})
-	b.Flow(pipeline.Output, prioAllow, pipeline.Preds{pipeline.Egress.Is(i.ID)}, flow.Output{Port: p.OFPort})
-	b.Flow(pipeline.Punt, prioAllow, pipeline.Preds{pipeline.Ingress.Is(i.ID)}, flow.ToMeter{Meter: meter}, flow.Controller{})
+// attachHere gives what an interface with a port here needs: its way in, its way out, its place in the flood groups, its meters, and its entry in the
+// fast path. The error says why it stays closed, or works in part only.
+func (in *Input) attachHere(b *pipeline.Builder, items *state.Items, i *model.Interface, stations []Station) error {
+	p, ok := in.portOf(i)
+	if !ok {
+		return nil
+	}
+	pol, err := in.policy(i, p)
+	if err != nil {
+		return err
+	}
+	items.Zones = pol.zones()
+	meter := pipeline.PortMeter(p.OFPort, pipeline.MeterPunt)
+	if p.OFPort == flow.PortLocal {
+		meter = pipeline.MeterHost
+	}
+	// The meter is the controller action's: before it, it would drop what a copy was made of, too.
+	b.Flow(pipeline.Punt, prioAllow, pipeline.Preds{pipeline.Ingress.Is(i.ID)}, flow.Controller{Meter: meter})
 	items.Meters = append(items.Meters, state.Meter{ID: meter, Rate: puntRate, Burst: puntBurst})
+	items.Meters = append(items.Meters, rates(i, p)...)
+	deliver(b, i, pol)
+	in.copies(b, i)
 
-	fast := state.FastPort{Name: p.Name, Ifindex: p.Ifindex, Interface: i.ID, Hook: state.HookAuto}
-	for n, s := range stations {
-		in.guard(b, i, s, n == 0 || stations[n-1].MAC != s.MAC)
-		items.Buckets = append(items.Buckets, state.Bucket{
-			Group:  pipeline.LocalGroup(s.Network.VNI),
-			Bucket: b.Bucket(i.ID, pipeline.Egress.Set(i.ID), flow.Resubmit{Table: pipeline.Output.ID}),
-		})
+	if outside(i.Mode) {
+		err = in.attachOutside(b, items, i, p, pol, stations)
+	} else if p.OFPort == flow.PortLocal {
+		in.attachLocal(b, i, stations)
+		in.output(b, i, p, 0)
+	} else {
+		in.classify(b, i, p, nil, append(pol.sending(), flow.GotoTable{Table: pipeline.GuardMAC.ID}))
+		in.guards(b, i, stations)
+		in.output(b, i, p, 0)
+		in.fast(items, i, p, stations)
+	}
+	for _, s := range stations {
+		if !outside(i.Mode) {
+			in.floodTo(b, items, i, p, pol, s.Domain)
+		}
+		in.reachable(b, items, i, s)
+	}
+	return err
+}
+
+// deliver gives what the filters have to know when the interface gets a packet, and keeps what it sent itself from it.
+func deliver(b *pipeline.Builder, i *model.Interface, pol policy) {
+	b.Flow(pipeline.Deliver, prioAllow, pipeline.Preds{pipeline.Egress.Is(i.ID)}, append(pol.getting(), flow.GotoTable{Table: pipeline.InFilter.ID})...)
+	b.Flow(pipeline.Deliver, prioOwn, pipeline.Preds{pipeline.Egress.Is(i.ID), pipeline.Ingress.Is(i.ID)})
+}
+
+// floodTo gives the interface its place in the flood group of a domain. Where nothing is to be done on the way to its port, the bucket leads there.
+func (in *Input) floodTo(b *pipeline.Builder, items *state.Items, i *model.Interface, p Port, pol policy, d Domain) {
+	to := []flow.Action{pipeline.Egress.Set(i.ID), flow.Resubmit{Table: pipeline.Deliver.ID}}
+	if pol == (policy{}) && i.IngressRate == 0 && i.Mode != model.InterfaceEdge && !in.mirrored(i, model.MirrorIngress) {
+		to = []flow.Action{flow.Output{Port: p.OFPort}}
+	}
+	shard := uint8(0)
+	if p.OFPort != flow.PortLocal {
+		shard = shardOf(uint32(p.OFPort))
+	}
+	flooded(b, items, d, shard, false, b.Bucket(pipeline.Flood, i.ID, to...))
+}
+
+// served leads DHCP questions to the agent, in a domain where the interface has a service for them and an address.
+func (in *Input) served(own *pipeline.Builder, i *model.Interface, s Station) {
+	if len(s.Addrs) == 0 {
+		return
+	}
+	for o := range in.X.Graph().Referrers(i.UUID, "network_services.interface_uuid") {
+		if o.(*model.NetworkService).Mode != model.ServiceDHCP {
+			continue
+		}
+		b := own.For(s.Domain.owner()) // services of one domain share the flow
+		b.Flow(pipeline.Service, prioAllow, pipeline.Preds{pipeline.Network.Is(s.Domain.Number), isIPv4, isUDP, flow.UDPSrc.Is(68), flow.UDPDst.Is(67)},
+			pipeline.Class.Set(uint32(pipeline.PuntDHCP4)), flow.GotoTable{Table: pipeline.Punt.ID})
+		return
+	}
+}
+
+// fast gives the interface's entry in the fast path. The program guards ARP by the interface's own addresses, and knows of one MAC address only that
+// it may ask with before it has an address; it makes no copies. What is not so has no program.
+func (in *Input) fast(items *state.Items, i *model.Interface, p Port, stations []Station) {
+	for _, ml := range graph.Children[*model.MACLease](in.X.Graph(), i.UUID, "mac_leases.interface_uuid") {
+		if ml.SegmentUUID != "" {
+			return
+		}
+	}
+	asks := first(stations, netip.Addr.Is4)
+	if asks == nil || p.Ifindex == 0 || in.mirrored(i, model.MirrorEgress) || in.mirrored(i, model.MirrorIngress) {
+		return
+	}
+	var sources []state.FastSource
+	seen := map[state.SourceKey]bool{}
+	for _, s := range stations {
 		for _, a := range s.Addrs {
 			if !a.Is4() {
 				continue
 			}
-			if fast.Network == 0 {
-				fast.Network, fast.MAC = s.Network.VNI, s.MAC
+			src := state.FastSource{Interface: i.ID, Addr: a.Addr, MAC: s.MAC, Network: s.Domain.Number}
+			if s.MAC != asks.MAC || seen[src.Key()] {
+				return
 			}
-			items.Sources = append(items.Sources, state.FastSource{Interface: i.ID, Addr: a, MAC: s.MAC, Network: s.Network.VNI})
+			seen[src.Key()] = true
+			sources = append(sources, src)
 		}
 	}
-	for _, ml := range graph.Children[*model.MACLease](in.X.Graph(), i.UUID, "mac_leases.interface_uuid") {
-		guarded, has4 := false, false
-		for _, s := range stations {
-			if s.MAC == ml.MACAddress {
-				guarded, has4 = true, has4 || s.IPv4().IsValid()
-			}
-		}
-		if !has4 {
-			unleased(b, i, ml.MACAddress, guarded)
-		}
-	}
-	if p.Ifindex != 0 && fast.Network != 0 {
-		items.Ports = append(items.Ports, fast)
-	}
+	items.Sources = sources
+	items.Ports = []state.FastPort{{Name: p.Name, Ifindex: p.Ifindex, Interface: i.ID, Network: asks.Domain.Number, MAC: asks.MAC, Hook: state.HookAuto}}
 }

@@ -6,10 +6,33 @@ import (
 
 	"github.com/openvnet/openvnet/dataplane/state"
 	"github.com/openvnet/openvnet/model"
+	"github.com/openvnet/openvnet/model/span"
 )
 
-// kindUnrealised is the kind of the units of objects that have no items because there is no feature for them.
-const kindUnrealised = "unrealised"
+// unrealisedFeature says of objects that have no items that there is no feature for them.
+var unrealisedFeature = feature{
+	kind: "unrealised",
+	units: func(in *Input, yield func(state.Unit)) {
+		for _, r := range model.All() {
+			if !unrealised(r) {
+				continue
+			}
+			for _, o := range in.X.Graph().List(r) {
+				yield(state.Unit{Kind: "unrealised", UUID: o.Base().UUID})
+			}
+		}
+	},
+	items: func(in *Input, u state.Unit) (state.Items, error) { return in.unrealised(u.UUID) },
+	dirty: func(_ *Input, e *span.Effects, add func(state.Unit)) {
+		for _, c := range e.Changed {
+			for _, o := range []model.Object{c.Old, c.New} {
+				if o != nil && unrealised(model.Of(o)) {
+					add(state.Unit{Kind: "unrealised", UUID: o.Base().UUID})
+				}
+			}
+		}
+	},
+}
 
 // ErrUnrealised is of an object, or a field of it, that the data plane has no feature for.
 var ErrUnrealised = errors.New("not realised by this version of the agent")
@@ -18,8 +41,7 @@ var ErrUnrealised = errors.New("not realised by this version of the agent")
 // take it for working.
 func unrealised(r *model.Resource) bool {
 	switch r {
-	case model.Segments, model.RouteLinks, model.Routes, model.Filters, model.FilterStatics, model.SecurityGroupInterfaces,
-		model.Translations, model.TranslationStaticAddresses, model.VLANTranslations, model.DNSServices, model.DNSRecords:
+	case model.DNSServices, model.DNSRecords:
 		return true
 	}
 	return false
@@ -31,15 +53,4 @@ func (in *Input) unrealised(uuid string) (state.Items, error) {
 		return state.Items{}, nil
 	}
 	return state.Items{}, fmt.Errorf("%w: there is no feature for %s", ErrUnrealised, model.Of(o).Indefinite())
-}
-
-// closed gives the reason why a guest's interface must stay closed: what it asks for is protection that there is no feature for.
-func (in *Input) closed(i *model.Interface) error {
-	if i.EnableFiltering || i.IngressFilteringEnabled {
-		return fmt.Errorf("%w: there are no filters, so the interface is closed while enable_filtering or ingress_filtering_enabled is true", ErrUnrealised)
-	}
-	for range in.X.Graph().Referrers(i.UUID, "security_group_interfaces.interface_uuid") {
-		return fmt.Errorf("%w: there are no security groups, so the interface is closed while it is in one", ErrUnrealised)
-	}
-	return nil
 }

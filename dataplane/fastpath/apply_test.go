@@ -72,6 +72,8 @@ var scenes = map[string]scene{
 	"none":                         {veth(map[int]string{5: "a"}), state.Items{Ports: []state.FastPort{port("a", 5, 1, state.HookNone)}}},
 	"taps": {map[int]device{15: {name: "ta", kind: "tuntap"}, 16: {name: "tb", kind: "tuntap"}}, state.Items{
 		Ports: []state.FastPort{port("ta", 15, 1, state.HookAuto), port("tb", 16, 1, state.HookXDPGeneric)}}},
+	"the kernel's datapath": {map[int]device{25: {name: "ka", kind: "veth", inKernel: true}, 26: {name: "kb", kind: "tuntap", inKernel: true}, 27: {name: "kc", kind: "openvswitch", inKernel: true}}, state.Items{
+		Ports: []state.FastPort{port("ka", 25, 1, state.HookAuto), port("kb", 26, 2, state.HookXDPNative), port("kc", 27, 3, state.HookAuto)}}},
 	"moved leases": {veth(map[int]string{5: "a"}), state.Items{
 		Ports:     []state.FastPort{port("a", 5, 1, state.HookAuto)},
 		Sources:   []state.FastSource{{Interface: 1, Addr: addr(1), MAC: macOf(9), Network: 200}},
@@ -120,10 +122,12 @@ func pictureOf(t *testing.T, s scene) any {
 	f.setDevices(s.devices)
 	for _, p := range s.items.Ports {
 		hook := p.Hook
-		switch kind := s.devices[p.Ifindex].kind; {
+		switch dev := s.devices[p.Ifindex]; {
 		case hook == state.HookNone:
 			continue
-		case hook == state.HookAuto && kind == "veth":
+		case hook == state.HookAuto && dev.inKernel:
+			hook = state.HookTC
+		case hook == state.HookAuto && dev.kind == "veth":
 			hook = state.HookXDPGeneric
 		case hook == state.HookAuto:
 			hook = state.HookXDPNative

@@ -21,9 +21,8 @@ import (
 
 // Options of Open.
 type Options struct {
-	Dir            string       // required: on a mounted bpf file system, one per bridge; made if it is not there; no dots in what is below the mount
-	KernelDatapath bool         // optional: the ports are in Open vSwitch's kernel datapath, where tc comes before it; default: userspace
-	Logger         *slog.Logger // optional: discards
+	Dir    string       // required: on a mounted bpf file system, one per bridge; made if it is not there; no dots in what is below the mount
+	Logger *slog.Logger // optional: discards
 }
 
 // Driver brings desired state into the kernel. Only Dump and Counters may be called while another method runs. It acts in
@@ -34,10 +33,9 @@ type Driver struct {
 	kernel kernel
 	reader *Reader
 
-	kernelDatapath bool
-	synced         bool
-	attached       map[int]attachment // by ifindex: what the pins said at the last Sync, and what was done since
-	ifindex        map[string]int     // of each of those, by name of the port
+	synced   bool
+	attached map[int]attachment // by ifindex: what the pins said at the last Sync, and what was done since
+	ifindex  map[string]int     // of each of those, by name of the port
 }
 
 // Open loads the maps and programs, or opens those that are pinned. It attaches nothing and removes nothing; Sync does. A
@@ -61,7 +59,7 @@ func Open(o Options) (*Driver, error) {
 }
 
 func newDriver(o Options, k kernel) *Driver {
-	return &Driver{log: o.Logger, kernel: k, kernelDatapath: o.KernelDatapath, attached: map[int]attachment{}, ifindex: map[string]int{}}
+	return &Driver{log: o.Logger, kernel: k, attached: map[int]attachment{}, ifindex: map[string]int{}}
 }
 
 // Close lets go of the directory and leaves everything in the kernel as it is.

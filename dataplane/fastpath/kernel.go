@@ -37,6 +37,7 @@ type device struct {
 	name, kind string
 	xdp        uint32 // id of the XDP program on it, 0 for none
 	xdpMode    state.FastHook
+	inKernel   bool // it is a port of Open vSwitch's kernel datapath, before which tc comes
 }
 
 // attachment is a program of ours on a device.

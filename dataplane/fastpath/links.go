@@ -39,8 +39,18 @@ func readDevice(ifindex int) (device, error) {
 			d.xdpMode = state.HookXDPGeneric
 		}
 	}
+	if a.MasterIndex != 0 {
+		master, err := netlink.LinkByIndex(a.MasterIndex)
+		if err != nil && !errors.As(err, &netlink.LinkNotFoundError{}) { // it may have gone since
+			return device{}, fmt.Errorf("find the link with ifindex %d, which %s belongs to: %w", a.MasterIndex, a.Name, err)
+		}
+		d.inKernel = err == nil && master.Type() == datapathKind
+	}
 	return d, nil
 }
+
+// datapathKind is the kind of the link that all ports of Open vSwitch's kernel datapath belong to, by the name ovs-system.
+const datapathKind = "openvswitch"
 
 // xdpAttachedSKB is XDP_ATTACHED_SKB of linux/if_link.h.
 const xdpAttachedSKB = 2

@@ -62,7 +62,7 @@ func (r *run) setPort(p state.FastPort, claims func(string, int) bool) error {
 	if dev.name != p.Name {
 		return fmt.Errorf("ifindex %d is %s", p.Ifindex, dev.name)
 	}
-	hooks, err := d.hooks(p, dev.kind)
+	hooks, err := hooks(p, dev)
 	if err != nil {
 		return err
 	}
@@ -157,10 +157,10 @@ func (r *run) removeEntry(name string, ifindex int) {
 }
 
 // hooks gives where the program may sit at a port, best first; an error says why nowhere.
-func (d *Driver) hooks(p state.FastPort, kind string) ([]state.FastHook, error) {
+func hooks(p state.FastPort, dev device) ([]state.FastHook, error) {
 	switch p.Hook {
 	case state.HookXDPNative:
-		if kind == "veth" {
+		if dev.kind == "veth" {
 			return nil, errors.New("native XDP on a veth delivers no answers, use generic XDP or tc")
 		}
 		return []state.FastHook{p.Hook}, nil
@@ -171,13 +171,13 @@ func (d *Driver) hooks(p state.FastPort, kind string) ([]state.FastHook, error) 
 		return nil, fmt.Errorf("unknown hook %d", p.Hook)
 	}
 	switch {
-	case d.kernelDatapath:
+	case dev.inKernel:
 		return []state.FastHook{state.HookTC}, nil
-	case kind == "veth":
+	case dev.kind == "veth":
 		// tc is too late: userspace Open vSwitch reads from a packet tap, which is before it.
 		return []state.FastHook{state.HookXDPGeneric}, nil
-	case kind == "tuntap":
+	case dev.kind == "tuntap":
 		return []state.FastHook{state.HookXDPNative, state.HookXDPGeneric}, nil
 	}
-	return nil, fmt.Errorf("no hook is known for a link of kind %s, choose one for the port", kind)
+	return nil, fmt.Errorf("no hook is known for a link of kind %s, choose one for the port", dev.kind)
 }

@@ -12,6 +12,8 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -22,6 +24,7 @@ import (
 	"github.com/ovn-kubernetes/libovsdb/ovsdb"
 
 	"github.com/openvnet/openvnet/dataplane/compile"
+	"github.com/openvnet/openvnet/dataplane/pipeline"
 	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/ofctl/flow"
 )
@@ -34,6 +37,7 @@ type (
 		Ports      []string `ovsdb:"ports"`
 		FailMode   *string  `ovsdb:"fail_mode"`
 		DatapathID *string  `ovsdb:"datapath_id"`
+		Type       string   `ovsdb:"datapath_type"`
 	}
 	portRow struct {
 		UUID       string   `ovsdb:"_uuid"`
@@ -52,8 +56,21 @@ type (
 	}
 )
 
-// TunnelName is the name of the flow-based Geneve port.
-const TunnelName = "ov-geneve"
+// Names of the flow-based tunnel ports, one for each encapsulation.
+const (
+	GeneveName = "ov-geneve"
+	VXLANName  = "ov-vxlan"
+	GREName    = "ov-gre"
+)
+
+// tunnel is a tunnel port.
+type tunnel struct {
+	name, typ string
+	udp       bool // it has an outer UDP header
+}
+
+// tunnels are the tunnel ports, by pipeline.EncapGeneve, EncapVXLAN, EncapGRE.
+var tunnels = [3]tunnel{{GeneveName, "geneve", true}, {VXLANName, "vxlan", true}, {GREName, "gre", false}}
 
 // BridgeOptions say which bridge.
 type BridgeOptions struct {
@@ -65,15 +82,17 @@ type BridgeOptions struct {
 
 // Ports is what the database says of the bridge.
 type Ports struct {
-	DPID   model.DPID
-	Uplink flow.Port // 0: none
-	Tunnel flow.Port // 0: not there yet
-	Guests map[string]compile.Port
+	DPID     model.DPID
+	Name     string    // of the bridge
+	Datapath string    // its datapath_type
+	Uplink   flow.Port // 0: none
+	Tunnels  compile.Tunnels
+	Guests   map[string]compile.Port
 }
 
 // Equal reports whether both say the same.
 func (p Ports) Equal(q Ports) bool {
-	return p.DPID == q.DPID && p.Uplink == q.Uplink && p.Tunnel == q.Tunnel && maps.Equal(p.Guests, q.Guests)
+	return p.DPID == q.DPID && p.Name == q.Name && p.Datapath == q.Datapath && p.Uplink == q.Uplink && p.Tunnels == q.Tunnels && maps.Equal(p.Guests, q.Guests)
 }
 
 // Bridge watches one bridge.
@@ -82,6 +101,39 @@ type Bridge struct {
 	client client.Client
 	wake   chan struct{}
 	err    error // that has been logged last
+
+	mu     sync.Mutex
+	wanted *[3]bool // tunnel ports; nil: nobody has said yet
+}
+
+// Want says which tunnel ports the bridge is to have, by pipeline.EncapGeneve, EncapVXLAN, EncapGRE. Say it when no flow refers to others any more: those are
+// removed. Until it is first called there is one for Geneve, and none is removed. It may be called from any goroutine.
+func (b *Bridge) Want(tunnels [3]bool) {
+	b.mu.Lock()
+	changed := b.wanted == nil || *b.wanted != tunnels
+	b.wanted = &tunnels
+	b.mu.Unlock()
+	if changed {
+		b.signal()
+	}
+}
+
+// want gives what Want has said, and whether it has been called.
+func (b *Bridge) want() (tunnels [3]bool, said bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.wanted == nil {
+		return [3]bool{pipeline.EncapGeneve: true}, false
+	}
+	return *b.wanted, true
+}
+
+// signal makes Run look at the bridge.
+func (b *Bridge) signal() {
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
 }
 
 // NewBridge gives the watcher of a bridge; Run does the work.
@@ -125,7 +177,7 @@ func (b *Bridge) Run(ctx context.Context, changed func(Ports)) error {
 	for {
 		ports, err := b.look(ctx)
 		b.report("look at the bridge", err)
-		if err == nil && (first || !ports.Equal(last)) {
+		if ports.DPID != 0 && (first || !ports.Equal(last)) { // a tunnel port that does not work keeps nothing else from working
 			last, first = ports, false
 			changed(ports)
 		}
@@ -146,23 +198,17 @@ func (b *Bridge) connect(ctx context.Context) error {
 	if err := b.client.Connect(ctx); err != nil {
 		return err
 	}
-	signal := func() {
-		select {
-		case b.wake <- struct{}{}:
-		default:
-		}
-	}
 	b.client.Cache().AddEventHandler(&cache.EventHandlerFuncs{
-		AddFunc:    func(string, ovsmodel.Model) { signal() },
-		UpdateFunc: func(string, ovsmodel.Model, ovsmodel.Model) { signal() },
-		DeleteFunc: func(string, ovsmodel.Model) { signal() },
+		AddFunc:    func(string, ovsmodel.Model) { b.signal() },
+		UpdateFunc: func(string, ovsmodel.Model, ovsmodel.Model) { b.signal() },
+		DeleteFunc: func(string, ovsmodel.Model) { b.signal() },
 	})
 	// Exactly the columns that the rows have: the library loses an update that holds any other.
 	var br bridgeRow
 	var po portRow
 	var in interfaceRow
 	monitor := b.client.NewMonitor(
-		client.WithTable(&br, &br.Name, &br.Ports, &br.FailMode, &br.DatapathID),
+		client.WithTable(&br, &br.Name, &br.Ports, &br.FailMode, &br.DatapathID, &br.Type),
 		client.WithTable(&po, &po.Name, &po.Interfaces),
 		client.WithTable(&in, &in.Name, &in.Type, &in.OFPort, &in.Ifindex, &in.ExternalIDs, &in.Options, &in.Error),
 	)
@@ -209,11 +255,12 @@ func (b *Bridge) look(ctx context.Context) (Ports, error) {
 	if err != nil {
 		return Ports{}, err
 	}
-	ports := Ports{DPID: dpid, Guests: map[string]compile.Port{}}
-	var tunnel *interfaceRow
+	ports := Ports{DPID: dpid, Name: b.opts.Name, Datapath: bridge.Type, Guests: map[string]compile.Port{}}
+	var have [3]*interfaceRow
 	for _, i := range interfaces {
-		if i.Name == TunnelName {
-			tunnel = i
+		kind := slices.IndexFunc(tunnels[:], func(t tunnel) bool { return t.name == i.Name })
+		if kind >= 0 {
+			have[kind] = i
 		}
 		if i.OFPort == nil || *i.OFPort <= 0 {
 			continue
@@ -222,8 +269,8 @@ func (b *Bridge) look(ctx context.Context) (Ports, error) {
 		switch {
 		case i.Name == b.opts.Uplink:
 			ports.Uplink = p
-		case i.Name == TunnelName:
-			ports.Tunnel = p
+		case kind >= 0:
+			ports.Tunnels[kind] = p
 		case i.Name != b.opts.Name && slices.Contains(guestTypes, i.Type):
 			cp := compile.Port{Name: i.Name, IfaceID: i.ExternalIDs["iface-id"], OFPort: p}
 			if i.Ifindex != nil {
@@ -232,7 +279,7 @@ func (b *Bridge) look(ctx context.Context) (Ports, error) {
 			ports.Guests[i.Name] = cp
 		}
 	}
-	return ports, b.provision(ctx, bridge, tunnel)
+	return ports, b.provision(ctx, bridge, have)
 }
 
 func (b *Bridge) interfaces(ctx context.Context, bridge bridgeRow) ([]*interfaceRow, error) {
@@ -255,15 +302,22 @@ func (b *Bridge) interfaces(ctx context.Context, bridge bridgeRow) ([]*interface
 	return interfaces, err
 }
 
-// guestTypes are the types of interfaces that guests may be behind: links of the host, and the userspace ends of virtual machines.
-// Tunnels and patch ports are not among them.
-var guestTypes = []string{"", "system", "tap", "internal", "afxdp", "dpdk", "dpdkvhostuser", "dpdkvhostuserclient", "dummy"}
+// guestTypes are the types of interfaces that interfaces of the model may be: links of the host, the userspace ends of virtual machines, and patch
+// ports to other bridges. Tunnels are not among them.
+var guestTypes = []string{"", "system", "tap", "internal", "patch", "afxdp", "dpdk", "dpdkvhostuser", "dpdkvhostuserclient", "dummy"}
 
-// tunnelOptions make a port whose ends and key come from the flows.
-var tunnelOptions = map[string]string{"remote_ip": "flow", "key": "flow"}
+// tunnelOptions make a port whose ends and key come from the flows. The kernel datapath has the outer UDP checksum computed by the NIC, which pays, as what
+// arrives with one is put together to large packets; the userspace datapath would compute it itself.
+func tunnelOptions(bridge bridgeRow, udp bool) map[string]string {
+	options := map[string]string{"remote_ip": "flow", "key": "flow"}
+	if udp && (bridge.Type == "" || bridge.Type == "system") {
+		options["csum"] = "true"
+	}
+	return options
+}
 
-// provision makes the bridge drop what no flow allows, also while no agent runs, and adds the tunnel port.
-func (b *Bridge) provision(ctx context.Context, bridge bridgeRow, tunnel *interfaceRow) error {
+// provision makes the bridge drop what no flow allows, also while no agent runs, and gives it the tunnel ports that are wanted.
+func (b *Bridge) provision(ctx context.Context, bridge bridgeRow, have [3]*interfaceRow) error {
 	var ops []ovsdb.Operation
 	if bridge.FailMode == nil || *bridge.FailMode != "secure" {
 		secure := "secure"
@@ -274,34 +328,31 @@ func (b *Bridge) provision(ctx context.Context, bridge bridgeRow, tunnel *interf
 		}
 		ops = append(ops, up...)
 	}
-	switch {
-	case tunnel == nil:
-		i := &interfaceRow{UUID: "tunnel_interface", Name: TunnelName, Type: "geneve", Options: tunnelOptions}
-		p := &portRow{UUID: "tunnel_port", Name: TunnelName, Interfaces: []string{i.UUID}}
-		for _, row := range []ovsmodel.Model{i, p} {
-			create, err := b.client.Create(row)
-			if err != nil {
-				return fmt.Errorf("add the tunnel port: %w", err)
-			}
-			ops = append(ops, create...)
+	wanted, said := b.want()
+	var broken []error
+	for kind, t := range tunnels {
+		var more []ovsdb.Operation
+		var err error
+		options := tunnelOptions(bridge, t.udp)
+		switch i := have[kind]; {
+		case i == nil && wanted[kind]:
+			more, err = b.addTunnel(bridge, t.name, t.typ, options)
+		case i == nil:
+		case !wanted[kind] && said:
+			more, err = b.removeTunnel(ctx, bridge, t.name)
+		case i.Type != t.typ || !maps.Equal(i.Options, options):
+			i.Type, i.Options = t.typ, options
+			more, err = b.client.Where(i).Update(i, &i.Type, &i.Options)
+		case i.Error != nil && *i.Error != "":
+			err = fmt.Errorf("it does not work: %s", *i.Error)
 		}
-		add, err := b.client.Where(&bridge).Mutate(&bridge, ovsmodel.Mutation{Field: &bridge.Ports, Mutator: ovsdb.MutateOperationInsert, Value: []string{p.UUID}})
 		if err != nil {
-			return fmt.Errorf("add the tunnel port: %w", err)
+			broken = append(broken, fmt.Errorf("tunnel port %s: %w", t.name, err))
 		}
-		ops = append(ops, add...)
-	case tunnel.Type != "geneve" || !maps.Equal(tunnel.Options, tunnelOptions):
-		tunnel.Type, tunnel.Options = "geneve", tunnelOptions
-		up, err := b.client.Where(tunnel).Update(tunnel, &tunnel.Type, &tunnel.Options)
-		if err != nil {
-			return fmt.Errorf("mend the tunnel port: %w", err)
-		}
-		ops = append(ops, up...)
-	case tunnel.Error != nil && *tunnel.Error != "":
-		return fmt.Errorf("the tunnel port does not work: %s", *tunnel.Error)
+		ops = append(ops, more...)
 	}
 	if ops == nil {
-		return nil
+		return errors.Join(broken...)
 	}
 	results, err := b.client.Transact(ctx, ops...)
 	if err != nil {
@@ -311,5 +362,39 @@ func (b *Bridge) provision(ctx context.Context, bridge bridgeRow, tunnel *interf
 		return fmt.Errorf("provision the bridge: %w", err)
 	}
 	b.opts.Logger.Info("provisioned the bridge", "bridge", b.opts.Name)
-	return nil
+	return errors.Join(broken...)
+}
+
+// addTunnel gives the operations that add a tunnel port.
+func (b *Bridge) addTunnel(bridge bridgeRow, name, typ string, options map[string]string) ([]ovsdb.Operation, error) {
+	id := strings.ReplaceAll(name, "-", "_")
+	i := &interfaceRow{UUID: id + "_interface", Name: name, Type: typ, Options: options}
+	p := &portRow{UUID: id + "_port", Name: name, Interfaces: []string{i.UUID}}
+	var ops []ovsdb.Operation
+	for _, row := range []ovsmodel.Model{i, p} {
+		create, err := b.client.Create(row)
+		if err != nil {
+			return nil, err
+		}
+		ops = append(ops, create...)
+	}
+	add, err := b.client.Where(&bridge).Mutate(&bridge, ovsmodel.Mutation{Field: &bridge.Ports, Mutator: ovsdb.MutateOperationInsert, Value: []string{p.UUID}})
+	return append(ops, add...), err
+}
+
+// removeTunnel gives the operations that remove a tunnel port; its rows go with the last reference to them.
+func (b *Bridge) removeTunnel(ctx context.Context, bridge bridgeRow, name string) ([]ovsdb.Operation, error) {
+	var ports []*portRow
+	if err := b.client.WhereCache(func(r *portRow) bool { return r.Name == name && slices.Contains(bridge.Ports, r.UUID) }).List(ctx, &ports); err != nil {
+		return nil, err
+	}
+	var ops []ovsdb.Operation
+	for _, p := range ports {
+		remove, err := b.client.Where(&bridge).Mutate(&bridge, ovsmodel.Mutation{Field: &bridge.Ports, Mutator: ovsdb.MutateOperationDelete, Value: []string{p.UUID}})
+		if err != nil {
+			return nil, err
+		}
+		ops = append(ops, remove...)
+	}
+	return ops, nil
 }

@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"github.com/openvnet/openvnet/dataplane/ovs"
+	"github.com/openvnet/openvnet/dataplane/pipeline"
 	ovsenv "github.com/openvnet/openvnet/testenv/ovs"
 )
 
-// watch runs a Bridge and gives what it reports.
-func watch(t *testing.T, i *ovsenv.Sandbox) <-chan ovs.Ports {
+// watch runs a Bridge and gives it and what it reports.
+func watch(t *testing.T, i *ovsenv.Sandbox) (*ovs.Bridge, <-chan ovs.Ports) {
 	t.Helper()
 	b, err := ovs.NewBridge(ovs.BridgeOptions{OVSDB: i.DB(), Name: "br0", Uplink: "eth0", Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -27,7 +28,7 @@ func watch(t *testing.T, i *ovsenv.Sandbox) <-chan ovs.Ports {
 		}
 	}()
 	t.Cleanup(func() { cancel(); <-done })
-	return reports
+	return b, reports
 }
 
 // until waits for a report that passes.
@@ -48,9 +49,9 @@ func until(t *testing.T, reports <-chan ovs.Ports, what string, pass func(ovs.Po
 
 func TestBridgeFollowsTheDatabase(t *testing.T) {
 	i := ovsenv.StartSandbox(t)
-	reports := watch(t, i) // before there is a bridge
+	b, reports := watch(t, i) // before there is a bridge
 	i.AddBridge("br0", "eth0", "tap1")
-	p := until(t, reports, "the tunnel port", func(p ovs.Ports) bool { return p.Tunnel != 0 })
+	p := until(t, reports, "the tunnel port", func(p ovs.Ports) bool { return p.Tunnels[0] != 0 })
 	if p.DPID == 0 || p.Uplink != 1 || p.Guests["tap1"].OFPort != 2 || len(p.Guests) != 1 {
 		t.Errorf("reported %+v", p)
 	}
@@ -60,9 +61,17 @@ func TestBridgeFollowsTheDatabase(t *testing.T) {
 	until(t, reports, "a new port", func(p ovs.Ports) bool { return p.Guests["tap2"].OFPort == 7 })
 	i.MustVsctl("del-port", "br0", "tap1")
 	until(t, reports, "one port less", func(p ovs.Ports) bool { return len(p.Guests) == 1 })
-	i.MustVsctl("del-port", "br0", ovs.TunnelName)
-	until(t, reports, "the tunnel port gone", func(p ovs.Ports) bool { return p.Tunnel == 0 })
-	until(t, reports, "the tunnel port made again", func(p ovs.Ports) bool { return p.Tunnel != 0 })
+	i.MustVsctl("del-port", "br0", ovs.GeneveName)
+	until(t, reports, "the tunnel port gone", func(p ovs.Ports) bool { return p.Tunnels[0] == 0 })
+	until(t, reports, "the tunnel port made again", func(p ovs.Ports) bool { return p.Tunnels[0] != 0 })
+	b.Want([3]bool{pipeline.EncapVXLAN: true, pipeline.EncapGRE: true})
+	until(t, reports, "other tunnel ports", func(p ovs.Ports) bool {
+		return p.Tunnels[pipeline.EncapGeneve] == 0 && p.Tunnels[pipeline.EncapVXLAN] != 0 && p.Tunnels[pipeline.EncapGRE] != 0
+	})
+	b.Want([3]bool{pipeline.EncapGeneve: true})
+	until(t, reports, "the first one again", func(p ovs.Ports) bool {
+		return p.Tunnels[pipeline.EncapGeneve] != 0 && p.Tunnels[pipeline.EncapVXLAN] == 0 && p.Tunnels[pipeline.EncapGRE] == 0
+	})
 	// The database goes and comes back.
 	if err := i.StopDaemon(t.Context(), ovsenv.Database); err != nil {
 		t.Fatal(err)
@@ -70,6 +79,6 @@ func TestBridgeFollowsTheDatabase(t *testing.T) {
 	if err := i.StartDaemon(t.Context(), ovsenv.Database); err != nil {
 		t.Fatal(err)
 	}
-	i.MustVsctl("add-port", "br0", "tap3", "--", "set", "interface", "tap3", "type=dummy", "ofport_request=8")
-	until(t, reports, "a port added after the database was restarted", func(p ovs.Ports) bool { return p.Guests["tap3"].OFPort == 8 })
+	i.MustVsctl("add-port", "br0", "tap3", "--", "set", "interface", "tap3", "type=dummy", "ofport_request=20")
+	until(t, reports, "a port added after the database was restarted", func(p ovs.Ports) bool { return p.Guests["tap3"].OFPort == 20 })
 }

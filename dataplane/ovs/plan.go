@@ -17,6 +17,7 @@ type Ref struct {
 	Group  uint32          // of a group
 	Bucket state.BucketKey // of a bucket
 	Meter  uint32          // of a meter
+	Zone   uint16          // of a zone of connection tracking
 }
 
 // step is one message and the item that it is for.
@@ -27,8 +28,31 @@ type step struct {
 
 // installed is what the switch has of groups and meters, which cannot be written without knowing.
 type installed struct {
-	groups map[uint32]map[uint32]flow.Bucket
+	groups map[uint32]*group
 	meters map[uint32]state.Meter
+}
+
+// group is a group that the switch has.
+type group struct {
+	typ     flow.GroupType
+	buckets map[uint32]flow.Bucket
+}
+
+// bucket gives a bucket that the switch has.
+func (h *installed) bucket(k state.BucketKey) (flow.Bucket, bool) {
+	if g := h.groups[k.Group]; g != nil {
+		b, ok := g.buckets[k.ID]
+		return b, ok
+	}
+	return flow.Bucket{}, false
+}
+
+// groupType gives the type of a group as OpenFlow has it.
+func groupType(g state.Group) flow.GroupType {
+	if g.Choose {
+		return flow.Select
+	}
+	return flow.All
 }
 
 // plan is the messages that make a change, in the order in which they must take effect: what is referred to before what refers
@@ -60,8 +84,8 @@ func newPlan(c *state.Changes, have *installed) *plan {
 		p.bundle = append(p.bundle, step{&ofp.FlowMod{Command: ofp.FlowDeleteStrict, Flow: flow.Flow{Table: k.Table, Priority: k.Priority, Match: k.Match}}, Ref{Flow: k}})
 	}
 	for k := range sorted(c.Buckets.Del, compareBuckets) {
-		if _, ok := have.groups[k.Group][k.ID]; ok && !gone(c, k.Group) {
-			p.bundle = append(p.bundle, step{&ofp.GroupMod{Command: ofp.GroupRemoveBucket, Group: flow.Group{ID: k.Group, Type: flow.All}, BucketID: k.ID}, Ref{Bucket: k}})
+		if _, ok := have.bucket(k); ok && !gone(c, k.Group) {
+			p.bundle = append(p.bundle, step{&ofp.GroupMod{Command: ofp.GroupRemoveBucket, Group: flow.Group{ID: k.Group, Type: have.groups[k.Group].typ}, BucketID: k.ID}, Ref{Bucket: k}})
 		}
 	}
 	for id := range sorted(c.Groups.Del, cmp.Compare) {
@@ -73,6 +97,17 @@ func newPlan(c *state.Changes, have *installed) *plan {
 		if _, ok := have.meters[id]; ok {
 			p.after = append(p.after, step{&ofp.MeterMod{Command: ofp.MeterDelete, Meter: flow.Meter{ID: id}}, Ref{Meter: id}})
 		}
+	}
+	// A zone that is used anew, or no more, forgets what it remembers: it is of another port, or of another interface. Not before the flows are there
+	// that go with it.
+	forget := func(zone uint16) {
+		p.after = append(p.after, step{&ofp.CTFlushZone{Zone: zone}, Ref{Zone: zone}})
+	}
+	for zone := range sorted(c.Zones.Del, cmp.Compare) {
+		forget(zone)
+	}
+	for zone := range sorted(c.Zones.Set, cmp.Compare) {
+		forget(zone)
 	}
 	return p
 }
@@ -86,30 +121,37 @@ func gone(c *state.Changes, group uint32) bool {
 func (p *plan) groups(c *state.Changes, have *installed) {
 	buckets := map[uint32][]flow.Bucket{}
 	for k, b := range sorted(c.Buckets.Set, compareBuckets) {
-		old, ok := have.groups[k.Group][k.ID]
+		old, ok := have.bucket(k)
 		if ok && old == b.Bucket {
 			continue
 		}
 		if ok {
-			p.bundle = append(p.bundle, step{&ofp.GroupMod{Command: ofp.GroupRemoveBucket, Group: flow.Group{ID: k.Group, Type: flow.All}, BucketID: k.ID}, Ref{Bucket: k}})
+			p.bundle = append(p.bundle, step{&ofp.GroupMod{Command: ofp.GroupRemoveBucket, Group: flow.Group{ID: k.Group, Type: have.groups[k.Group].typ}, BucketID: k.ID}, Ref{Bucket: k}})
 		}
 		buckets[k.Group] = append(buckets[k.Group], b.Bucket)
 	}
-	for id := range sorted(c.Groups.Set, cmp.Compare) {
+	types := map[uint32]flow.GroupType{} // of groups that buckets are added to
+	for id := range buckets {
+		if g := have.groups[id]; g != nil {
+			types[id] = g.typ
+		}
+	}
+	for id, g := range sorted(c.Groups.Set, cmp.Compare) {
 		if _, ok := have.groups[id]; ok {
 			continue
 		}
+		types[id] = groupType(g)
 		first := buckets[id]
 		if len(first) > bucketsPerMessage {
 			first = first[:bucketsPerMessage]
 		}
 		buckets[id] = buckets[id][len(first):]
-		p.bundle = append(p.bundle, step{&ofp.GroupMod{Command: ofp.GroupAdd, Group: flow.Group{ID: id, Type: flow.All, Buckets: first}}, Ref{Group: id}})
+		p.bundle = append(p.bundle, step{&ofp.GroupMod{Command: ofp.GroupAdd, Group: flow.Group{ID: id, Type: types[id], Buckets: first}}, Ref{Group: id}})
 	}
 	for id, bs := range sorted(buckets, cmp.Compare) {
 		for part := range slices.Chunk(bs, bucketsPerMessage) {
 			p.bundle = append(p.bundle, step{
-				&ofp.GroupMod{Command: ofp.GroupInsertBucket, Group: flow.Group{ID: id, Type: flow.All, Buckets: part}, BucketID: ofp.BucketLast},
+				&ofp.GroupMod{Command: ofp.GroupInsertBucket, Group: flow.Group{ID: id, Type: types[id], Buckets: part}, BucketID: ofp.BucketLast},
 				Ref{Bucket: state.BucketKey{Group: id, ID: part[0].ID}},
 			})
 		}
@@ -131,16 +173,18 @@ func (h *installed) took(c *state.Changes, refused map[Ref]error) {
 	}
 	for id := range c.Groups.Set {
 		if h.groups[id] == nil && ok(Ref{Group: id}) {
-			h.groups[id] = map[uint32]flow.Bucket{}
+			h.groups[id] = &group{groupType(c.Groups.Set[id]), map[uint32]flow.Bucket{}}
 		}
 	}
 	for k, b := range c.Buckets.Set {
 		if h.groups[k.Group] != nil && ok(Ref{Bucket: k}) {
-			h.groups[k.Group][k.ID] = b.Bucket
+			h.groups[k.Group].buckets[k.ID] = b.Bucket
 		}
 	}
 	for k := range c.Buckets.Del {
-		delete(h.groups[k.Group], k.ID)
+		if g := h.groups[k.Group]; g != nil {
+			delete(g.buckets, k.ID)
+		}
 	}
 	for id := range c.Groups.Del {
 		delete(h.groups, id)
@@ -148,7 +192,11 @@ func (h *installed) took(c *state.Changes, refused map[Ref]error) {
 }
 
 func meter(m state.Meter) flow.Meter {
-	return flow.Meter{ID: m.ID, Unit: flow.Pktps, Burst: true, Bands: []flow.Band{{Rate: m.Rate, Burst: m.Burst}}}
+	unit := flow.Pktps
+	if m.Bits {
+		unit = flow.Kbps
+	}
+	return flow.Meter{ID: m.ID, Unit: unit, Burst: true, Bands: []flow.Band{{Rate: m.Rate, Burst: m.Burst}}}
 }
 
 // difference gives the changes from what the switch has to what it should have. A flow is current if its cookie is: the
@@ -176,7 +224,7 @@ func difference(want *state.Full, flows []flow.Flow, have *installed, keep bool)
 		}
 	}
 	for k, b := range want.Buckets {
-		if old, ok := have.groups[k.Group][k.ID]; !ok || old != b.Bucket && !keep {
+		if old, ok := have.bucket(k); !ok || old != b.Bucket && !keep {
 			c.Buckets.Set[k] = b
 		}
 	}
@@ -189,11 +237,11 @@ func difference(want *state.Full, flows []flow.Flow, have *installed, keep bool)
 	if keep {
 		return c
 	}
-	for id, bs := range have.groups {
+	for id, g := range have.groups {
 		if _, ok := want.Groups[id]; !ok {
 			c.Groups.Del[id] = struct{}{}
 		}
-		for b := range bs {
+		for b := range g.buckets {
 			if k := (state.BucketKey{Group: id, ID: b}); want.Buckets[k] == (state.Bucket{}) {
 				c.Buckets.Del[k] = struct{}{}
 			}

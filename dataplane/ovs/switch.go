@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 
 	"github.com/openvnet/openvnet/dataplane/pipeline"
 	"github.com/openvnet/openvnet/dataplane/state"
@@ -19,6 +20,8 @@ type Switch struct {
 	conn *conn.Conn
 	log  *slog.Logger
 	have installed
+
+	packets atomic.Uint64 // sent
 }
 
 // Dial connects to the bridge at target (see conn.Dial). Run must run for anything to happen.
@@ -32,45 +35,6 @@ func Dial(ctx context.Context, target string, log *slog.Logger) (*Switch, error)
 
 // Run moves messages until the session ends, and says why it did.
 func (s *Switch) Run(ctx context.Context) error { return s.conn.Run(ctx) }
-
-// Packet is a packet that the pipeline has sent up for a service.
-type Packet struct {
-	Class   pipeline.PuntClass
-	Network uint32 // VNI
-	Ingress uint32 // id of the interface that sent it
-	Data    []byte // the frame, from the Ethernet header on
-
-	port flow.Port // that it came in on
-}
-
-// Serve gives every packet that is sent up to answer, one after the other, until the session ends, and sends what it returns
-// (if anything) back out of the port that the packet came from.
-func (s *Switch) Serve(ctx context.Context, answer func(Packet) []byte) error {
-	for in := range s.conn.PacketIns() {
-		get := func(r pipeline.Register) uint32 {
-			v, _ := in.Metadata.Get(r.Bits.Field)
-			return uint32(v.Lo >> r.Bits.Ofs & (1<<r.Bits.Bits - 1))
-		}
-		p := Packet{Class: pipeline.PuntClass(get(pipeline.Class)), Network: get(pipeline.Network), Ingress: get(pipeline.Ingress), Data: in.Data, port: in.InPort()}
-		reply := answer(p)
-		if reply == nil {
-			continue
-		}
-		if err := s.Reply(ctx, p, reply); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Reply sends a frame out of the port that p came in on.
-func (s *Switch) Reply(ctx context.Context, p Packet, frame []byte) error {
-	back, err := flow.NewActions(flow.Output{Port: flow.PortInPort})
-	if err != nil {
-		return err
-	}
-	return s.conn.PacketOut(ctx, &ofp.PacketOut{InPort: p.port, Actions: back, Data: frame})
-}
 
 // FlowStats is a flow that the switch has, with its counters.
 type FlowStats struct {
@@ -95,8 +59,11 @@ func (s *Switch) Flows(ctx context.Context, kind pipeline.Kind) ([]FlowStats, er
 	return flows, nil
 }
 
-// Sent counts the messages that were sent to the switch.
-func (s *Switch) Sent() uint64 { return s.conn.Counters().SentMessages }
+// Sent counts the messages that were sent to the switch, but for packets. While packets are on their way it may be too low by as many.
+func (s *Switch) Sent() uint64 {
+	all, packets := s.conn.Counters().SentMessages, s.packets.Load()
+	return all - min(all, packets)
+}
 
 // Refused are the items that the switch refused, with its errors. All others went in.
 type Refused map[Ref]error
@@ -119,17 +86,18 @@ func (s *Switch) Sync(ctx context.Context, want *state.Full, keep bool) (Refused
 	if err != nil {
 		return nil, 0, fmt.Errorf("read the meters: %w", err)
 	}
-	s.have = installed{groups: map[uint32]map[uint32]flow.Bucket{}, meters: map[uint32]state.Meter{}}
+	s.have = installed{groups: map[uint32]*group{}, meters: map[uint32]state.Meter{}}
 	for _, g := range groups {
-		s.have.groups[g.ID] = map[uint32]flow.Bucket{}
+		have := &group{g.Type, map[uint32]flow.Bucket{}}
 		for _, b := range g.Buckets {
-			s.have.groups[g.ID][b.ID] = b
+			have.buckets[b.ID] = b
 		}
+		s.have.groups[g.ID] = have
 	}
 	for _, m := range meters {
 		var have state.Meter // one that is not ours in form is none that we want
-		if m.Unit == flow.Pktps && m.Burst && len(m.Bands) == 1 {
-			have = state.Meter{ID: m.ID, Rate: m.Bands[0].Rate, Burst: m.Bands[0].Burst}
+		if m.Burst && len(m.Bands) == 1 {
+			have = state.Meter{ID: m.ID, Bits: m.Unit == flow.Kbps, Rate: m.Bands[0].Rate, Burst: m.Bands[0].Burst}
 		}
 		s.have.meters[m.ID] = have
 	}
@@ -161,7 +129,7 @@ func (s *Switch) apply(ctx context.Context, c *state.Changes) (Refused, error) {
 		return refused, fmt.Errorf("change flows and groups: %w", err)
 	}
 	if err := s.send(ctx, p.after, refused, s.conn.Send); err != nil {
-		return refused, fmt.Errorf("remove meters: %w", err)
+		return refused, fmt.Errorf("remove meters and forget conversations: %w", err)
 	}
 	s.have.took(c, refused)
 	return refused, nil

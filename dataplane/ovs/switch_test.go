@@ -43,7 +43,7 @@ func TestSwitchHoldsWhatIsCompiled(t *testing.T) {
 
 	rapid.Check(t, func(t *rapid.T) {
 		in := &compile.Input{X: span.New(graph.New()), Self: "dp-0", Bridge: compile.NewBridge()}
-		in.Bridge.Uplink, in.Bridge.Tunnel = 1, 2
+		in.Bridge.Uplink, in.Bridge.Tunnels = 1, compile.Tunnels{2}
 		for k, name := range []string{"port0", "port1", "port2"} {
 			in.Bridge.SetPort(compile.Port{Name: name, OFPort: flow.Port(10 + k)})
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/openvnet/openvnet/model/reason"
 	"github.com/openvnet/openvnet/ofctl/flow"
 )
 
@@ -12,17 +13,26 @@ import (
 // done. Not safe for concurrent use.
 type Builder struct {
 	owner Owner
+	*built
+}
+
+// built is what a builder and those that For gives have made together.
+type built struct {
 	flows []flow.Flow
 	errs  []error
 }
 
 // NewBuilder gives a builder of flows that belong to o.
 func NewBuilder(o Owner) *Builder {
-	b := &Builder{owner: o}
+	return (&Builder{built: &built{}}).For(o)
+}
+
+// For gives a builder of flows that belong to o, which makes them together with b.
+func (b *Builder) For(o Owner) *Builder {
 	if o.ID > MaxOwnerID {
 		b.errs = append(b.errs, fmt.Errorf("id %d of %s is beyond %d, the most that a cookie has room for", o.ID, o.Kind, MaxOwnerID))
 	}
-	return b
+	return &Builder{o, b.built}
 }
 
 // Preds is a list of predicates, to keep calls readable.
@@ -34,14 +44,19 @@ func (b *Builder) Flow(t *Table, priority uint16, preds Preds, actions ...flow.A
 }
 
 // Drop adds a flow that drops for a reason; the reason is its owner, so that equal drops of several owners are one flow.
-func (b *Builder) Drop(t *Table, priority uint16, r Reason, preds ...flow.Pred) {
+func (b *Builder) Drop(t *Table, priority uint16, r reason.Reason, preds ...flow.Pred) {
 	b.add(Owner{KindDrop, uint32(r)}, t, priority, preds, nil)
+}
+
+// Refuse adds a flow that drops for a reason and does something besides, such as to tell the sender. Like Drop's, the reason is its owner.
+func (b *Builder) Refuse(t *Table, priority uint16, r reason.Reason, preds Preds, actions ...flow.Action) {
+	b.add(Owner{KindDrop, uint32(r)}, t, priority, preds, actions)
 }
 
 // Misses adds what each table does with a packet that nothing matches.
 func (b *Builder) Misses() {
 	for _, t := range Tables() {
-		if t.Miss != NoReason {
+		if t.Miss != reason.None {
 			b.Drop(t, 0, t.Miss)
 		} else {
 			b.Flow(t, 0, nil, flow.GotoTable{Table: t.MissTo})
@@ -94,6 +109,11 @@ func covered(f flow.Field, mask flow.Value, rs []Register) bool {
 		if r.Bits.Field == f {
 			mask = mask.AndNot(flow.Ones(int(r.Bits.Bits)).Shl(int(r.Bits.Ofs)))
 		}
+		for _, s := range r.parts() {
+			if s.Field == f {
+				mask = mask.AndNot(flow.Ones(int(s.Bits)).Shl(int(s.Ofs)))
+			}
+		}
 	}
 	return mask.IsZero()
 }
@@ -127,10 +147,40 @@ func (t *Table) checkAction(a flow.Action) error {
 		return writes(a.Dst.Field, flow.Ones(int(a.Dst.Bits)).Shl(int(a.Dst.Ofs)))
 	case flow.SetTTL:
 		return writes(flow.IPTTL, flow.Ones(8))
+	case flow.DecTTL:
+		return writes(flow.IPTTL, flow.Ones(8))
+	case flow.PushVLAN, flow.PopVLAN:
+		if !slices.Contains(t.Sets, flow.VLANVID) {
+			return errors.New("the table is not declared to set the VLAN tag")
+		}
+		return nil
 	case flow.GotoTable:
 		return next(a.Table)
 	case flow.Resubmit:
-		return next(a.Table)
+		if !slices.Contains(t.Again, a.Table) {
+			return fmt.Errorf("the table is not declared to look packets up in table %d once more", a.Table)
+		}
+		return nil
+	case flow.Clone:
+		return t.checkActions(a.Actions)
+	case flow.CT:
+		if !t.Tracks {
+			return errors.New("the table is not declared to give packets to the connection tracker")
+		}
+		if a.Recirc && !slices.Contains(t.Again, a.Table) {
+			return next(a.Table)
+		}
+		return nil
+	case flow.CTClear:
+		if !t.Tracks {
+			return errors.New("the table is not declared to have to do with the connection tracker")
+		}
+		return nil
+	case flow.Conjunction:
+		if !slices.Contains(t.Matches, flow.ConjID) {
+			return errors.New("the table is not declared to match conj_id, which a conjunction needs")
+		}
+		return nil
 	case flow.Output, flow.Controller:
 		if !t.Outputs {
 			return errors.New("the table is not declared to let packets out")
@@ -142,14 +192,14 @@ func (t *Table) checkAction(a flow.Action) error {
 	return fmt.Errorf("action %T is not one that the pipeline uses", a)
 }
 
-// Bucket builds a bucket of a group, whose actions must be ones that table Flood is declared to have.
-func (b *Builder) Bucket(id uint32, actions ...flow.Action) flow.Bucket {
+// Bucket builds a bucket of a group that table t's flows use, whose actions must be ones that the table is declared to have.
+func (b *Builder) Bucket(t *Table, id uint32, actions ...flow.Action) flow.Bucket {
 	as, err := flow.NewActions(actions...)
 	if err == nil {
-		err = Flood.checkActions(actions)
+		err = t.checkActions(actions)
 	}
 	if err != nil {
-		b.errs = append(b.errs, fmt.Errorf("bucket %d: %w", id, err))
+		b.errs = append(b.errs, fmt.Errorf("bucket %d of a group of table %s: %w", id, t.Name, err))
 	}
 	return flow.Bucket{ID: id, Actions: as}
 }

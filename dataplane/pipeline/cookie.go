@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/crc32"
 
+	"github.com/openvnet/openvnet/model/reason"
 	"github.com/openvnet/openvnet/ofctl/flow"
 )
 
@@ -16,10 +17,22 @@ const (
 	KindDatapath  Kind = 2  // another host; its id
 	KindNetwork   Kind = 3  // a network; its id
 	KindInterface Kind = 4  // an interface; its id
-	KindDrop      Kind = 15 // a drop of the pipeline itself; the id is the Reason
+	KindSegment   Kind = 5  // a segment; its id
+	KindRouteLink Kind = 6  // a route link; its id
+	KindRoute     Kind = 7  // a route; its id
+	KindTranslate Kind = 8  // a translation; its id
+	KindFilter    Kind = 9  // a rule of a static filter; its id
+	KindGroup     Kind = 10 // a security group's own rules, those of its text and of trust; its id
+	KindRule      Kind = 11 // a security group's rule; its id
+	KindPeers     Kind = 12 // addresses and ports that rules of several groups share; the id is 0
+	KindMirror    Kind = 13 // a mirror; its id
+	KindLearned   Kind = 14 // what was found out about devices outside; the id is that of the interface they are behind
+	KindDrop      Kind = 15 // a drop of the pipeline itself; the id is the reason
 )
 
-var kindNames = map[Kind]string{KindHost: "host", KindDatapath: "datapath", KindNetwork: "network", KindInterface: "interface", KindDrop: "drop"}
+var kindNames = map[Kind]string{KindHost: "host", KindDatapath: "datapath", KindNetwork: "network", KindInterface: "interface", KindSegment: "segment",
+	KindRouteLink: "route_link", KindRoute: "route", KindTranslate: "translation", KindFilter: "filter_static", KindGroup: "security_group", KindRule: "security_group_rule",
+	KindPeers: "peers", KindMirror: "mirror", KindLearned: "learned", KindDrop: "drop"}
 
 func (k Kind) String() string {
 	if s, ok := kindNames[k]; ok {
@@ -53,12 +66,12 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // Owner gives the object that the flow belongs to.
 func (c Cookie) Owner() Owner { return Owner{Kind(c >> 60), uint32(c>>32) & MaxOwnerID} }
 
-// Reason gives the reason of a drop flow, NoReason for others.
-func (c Cookie) Reason() Reason {
+// Reason gives the reason of a drop flow, reason.None for others.
+func (c Cookie) Reason() reason.Reason {
 	if o := c.Owner(); o.Kind == KindDrop {
-		return Reason(o.ID)
+		return reason.Reason(o.ID)
 	}
-	return NoReason
+	return reason.None
 }
 
 // KindCookie gives value and mask of the cookies of all owners of a kind.

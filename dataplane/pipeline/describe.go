@@ -4,12 +4,13 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/openvnet/openvnet/model/reason"
 	"github.com/openvnet/openvnet/ofctl/flow"
 )
 
 // Names gives words for numbers in a dump. Each function may be nil, and gives "" for what it does not know.
 type Names struct {
-	Network   func(vni uint32) string
+	Network   func(domain uint32) string // of register Network: of networks, segments
 	Interface func(id uint32) string
 	Datapath  func(id uint32) string
 	Port      map[uint32]string // by OpenFlow number
@@ -67,12 +68,7 @@ func (n Names) actions(table uint8, a flow.Actions, names flow.Names) string {
 				continue
 			}
 		case flow.ToGroup:
-			vni, remote := GroupNetwork(act.Group)
-			where := "local"
-			if remote {
-				where = "remote"
-			}
-			out = append(out, fmt.Sprintf("flood(%s,%s)", n.network(vni), where))
+			out = append(out, describeGroup(act.Group, n.network))
 			continue
 		}
 		if one, err := flow.NewActions(act); err == nil {
@@ -100,12 +96,19 @@ func nextTable(table uint8, list []flow.Action) uint8 {
 func (n Names) registers(table uint8, p flow.Pred) []string {
 	var words []string
 	for _, r := range Registers() {
-		mask := flow.Ones(int(r.Bits.Bits)).Shl(int(r.Bits.Ofs))
-		if r.Bits.Field != p.Field || p.Mask.And(mask).IsZero() {
-			continue
+		parts := r.parts()
+		for i, part := range parts {
+			mask := flow.Ones(int(part.Bits)).Shl(int(part.Ofs))
+			if part.Field != p.Field || p.Mask.And(mask).IsZero() {
+				continue
+			}
+			v := uint32(p.Value.And(mask).Shr(int(part.Ofs)).Lo)
+			if len(parts) > 1 {
+				words = append(words, fmt.Sprintf("%s[%d]=%#x", r.Name, i, v)) // the most significant first
+				continue
+			}
+			words = append(words, r.Name+"="+n.value(table, r, v))
 		}
-		v := uint32(p.Value.And(mask).Shr(int(r.Bits.Ofs)).Lo)
-		words = append(words, r.Name+"="+n.value(table, r, v))
 	}
 	return words
 }
@@ -130,7 +133,7 @@ func (n Names) owner(c Cookie) string {
 	case KindHost:
 		return "host"
 	case KindDrop:
-		return "drop " + Reason(o.ID).String()
+		return "drop " + reason.Reason(o.ID).String()
 	case KindDatapath:
 		return "datapath " + word(n.Datapath, o.ID)
 	case KindInterface:

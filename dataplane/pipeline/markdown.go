@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/openvnet/openvnet/model/reason"
 )
 
 // WriteMarkdown writes the declaration as a document: docs/pipeline.md.
@@ -46,7 +48,7 @@ the drop's cookie says why. vnctl host flows shows a host's flows in these words
 			next = append(next, "out")
 		}
 		miss := "dropped: " + t.Miss.String()
-		if t.Miss == NoReason {
+		if t.Miss == reason.None {
 			miss = "goes on to " + TableByID(t.MissTo).Name
 		}
 		fmt.Fprintf(&b, "| %d | %s | %s | %s | %s | %s | %s |\n", t.ID, t.Name, t.Doc, strings.Join(matches, ", "), strings.Join(sets, ", "), strings.Join(next, ", "), miss)
@@ -81,7 +83,7 @@ look at the actions. 0 is nobody's.
 | number | reason | meaning |
 |---|---|---|
 `)
-	for _, r := range Reasons() {
+	for _, r := range reason.All() {
 		fmt.Fprintf(&b, "| %d | %s | %s |\n", r, r, r.Doc())
 	}
 	_, err := io.WriteString(w, b.String())

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/openvnet/openvnet/dataplane/pipeline"
+	"github.com/openvnet/openvnet/model/reason"
 	"github.com/openvnet/openvnet/ofctl/flow"
 )
 
@@ -60,7 +61,7 @@ func TestDeclarationIsSound(t *testing.T) {
 			}
 		}
 	}
-	for _, r := range pipeline.Reasons() {
+	for _, r := range reason.All() {
 		if r.String() == "" || r.Doc() == "" {
 			t.Errorf("reason %d has no name or no meaning", r)
 		}
@@ -92,7 +93,7 @@ func TestBuilderRefuses(t *testing.T) {
 			b.Flow(pipeline.L2, 1, nil, flow.Output{Port: 1})
 		}},
 		{"an action of no use here", "not one that the pipeline uses", func(b *pipeline.Builder) {
-			b.Flow(pipeline.L2, 1, nil, flow.CTClear{})
+			b.Flow(pipeline.L2, 1, nil, flow.Exit{})
 		}},
 		{"an owner that no cookie has room for", "the most that a cookie has room for", func(b *pipeline.Builder) {
 			*b = *pipeline.NewBuilder(pipeline.Owner{Kind: pipeline.KindInterface, ID: pipeline.MaxOwnerID + 1})

@@ -36,8 +36,11 @@ func compareUnits(a, b Unit) int {
 	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.UUID, b.UUID), cmp.Compare(a.Peer, b.Peer))
 }
 
-// Group is a group without its buckets, which are items of their own. All groups are of type all.
-type Group struct{ ID uint32 }
+// Group is a group without its buckets, which are items of their own.
+type Group struct {
+	ID     uint32
+	Choose bool // one bucket gets a packet, the same for all of one conversation (type select); otherwise every bucket a copy (type all)
+}
 
 // Bucket is a bucket of a group.
 type Bucket struct {
@@ -48,19 +51,29 @@ type Bucket struct {
 // BucketKey is the identity of a bucket.
 type BucketKey struct{ Group, ID uint32 }
 
-// Meter limits packets per second.
+// Meter limits what passes it.
 type Meter struct {
 	ID    uint32
-	Rate  uint32 // packets per second
-	Burst uint32 // packets
+	Bits  bool   // kilobits rather than packets
+	Rate  uint32 // packets per second, or kbit/s
+	Burst uint32 // packets, or kbit
+}
+
+// ZoneLimit bounds the conversations that are remembered in a zone of connection tracking.
+type ZoneLimit struct {
+	Zone  uint16
+	Limit uint32
+	Owner uint32 // id of the interface whose conversations they are; another owner's are forgotten
 }
 
 // Items is what one unit compiles to.
 type Items struct {
 	Flows     []flow.Flow
+	Clauses   []Clause
 	Groups    []Group
 	Buckets   []Bucket
 	Meters    []Meter
+	Zones     []ZoneLimit
 	Ports     []FastPort
 	Sources   []FastSource
 	Neighbors []Neighbor
@@ -73,6 +86,7 @@ type Changes struct {
 	Groups    Delta[uint32, Group]
 	Buckets   Delta[BucketKey, Bucket]
 	Meters    Delta[uint32, Meter]
+	Zones     Delta[uint16, ZoneLimit]
 	Ports     Delta[string, FastPort]
 	Sources   Delta[SourceKey, FastSource]
 	Neighbors Delta[NeighborKey, Neighbor]
@@ -80,7 +94,7 @@ type Changes struct {
 
 // Empty reports whether there is nothing to do.
 func (c *Changes) Empty() bool {
-	return c.Flows.Empty() && c.Groups.Empty() && c.Buckets.Empty() && c.Meters.Empty() && c.Ports.Empty() && c.Sources.Empty() && c.Neighbors.Empty()
+	return c.Flows.Empty() && c.Groups.Empty() && c.Buckets.Empty() && c.Meters.Empty() && c.Zones.Empty() && c.Ports.Empty() && c.Sources.Empty() && c.Neighbors.Empty()
 }
 
 // State is the whole desired state. The zero value is not ready; use New. Not safe for concurrent use.
@@ -89,11 +103,13 @@ type State struct {
 	Groups    *Table[uint32, Group]
 	Buckets   *Table[BucketKey, Bucket]
 	Meters    *Table[uint32, Meter]
+	Zones     *Table[uint16, ZoneLimit]
 	Ports     *Table[string, FastPort]
 	Sources   *Table[SourceKey, FastSource]
 	Neighbors *Table[NeighborKey, Neighbor]
 
 	units map[Unit]Items
+	lists lists
 }
 
 // New gives an empty state.
@@ -101,8 +117,9 @@ func New() *State {
 	return &State{
 		Flows: newTable(flow.Flow.Key), Groups: newTable(func(g Group) uint32 { return g.ID }),
 		Buckets: newTable(func(b Bucket) BucketKey { return BucketKey{b.Group, b.Bucket.ID} }), Meters: newTable(func(m Meter) uint32 { return m.ID }),
+		Zones: newTable(func(z ZoneLimit) uint16 { return z.Zone }),
 		Ports: newTable(func(p FastPort) string { return p.Name }), Sources: newTable(FastSource.Key), Neighbors: newTable(Neighbor.Key),
-		units: map[Unit]Items{},
+		units: map[Unit]Items{}, lists: newLists(),
 	}
 }
 
@@ -112,9 +129,11 @@ func (s *State) Replace(u Unit, items Items, c *Changes) error {
 	old := s.units[u]
 	var conflicts []string
 	s.Flows.replace(u, old.Flows, items.Flows, &c.Flows, &conflicts)
+	s.replaceClauses(u, old.Clauses, items.Clauses, &c.Flows, &conflicts)
 	s.Groups.replace(u, old.Groups, items.Groups, &c.Groups, &conflicts)
 	s.Buckets.replace(u, old.Buckets, items.Buckets, &c.Buckets, &conflicts)
 	s.Meters.replace(u, old.Meters, items.Meters, &c.Meters, &conflicts)
+	s.Zones.replace(u, old.Zones, items.Zones, &c.Zones, &conflicts)
 	s.Ports.replace(u, old.Ports, items.Ports, &c.Ports, &conflicts)
 	s.Sources.replace(u, old.Sources, items.Sources, &c.Sources, &conflicts)
 	s.Neighbors.replace(u, old.Neighbors, items.Neighbors, &c.Neighbors, &conflicts)
@@ -142,7 +161,7 @@ func (s *State) Units() []Unit {
 func (s *State) Items(u Unit) Items { return s.units[u] }
 
 func (i *Items) empty() bool {
-	return len(i.Flows)+len(i.Groups)+len(i.Buckets)+len(i.Meters)+len(i.Ports)+len(i.Sources)+len(i.Neighbors) == 0
+	return len(i.Flows)+len(i.Clauses)+len(i.Groups)+len(i.Buckets)+len(i.Meters)+len(i.Zones)+len(i.Ports)+len(i.Sources)+len(i.Neighbors) == 0
 }
 
 // Full is a state as plain maps, to be read without the lock that guards the State.
@@ -151,6 +170,7 @@ type Full struct {
 	Groups    map[uint32]Group
 	Buckets   map[BucketKey]Bucket
 	Meters    map[uint32]Meter
+	Zones     map[uint16]ZoneLimit
 	Ports     map[string]FastPort
 	Sources   map[SourceKey]FastSource
 	Neighbors map[NeighborKey]Neighbor
@@ -160,6 +180,7 @@ type Full struct {
 func (s *State) Full() Full {
 	return Full{
 		maps.Collect(s.Flows.All()), maps.Collect(s.Groups.All()), maps.Collect(s.Buckets.All()), maps.Collect(s.Meters.All()),
+		maps.Collect(s.Zones.All()),
 		maps.Collect(s.Ports.All()), maps.Collect(s.Sources.All()), maps.Collect(s.Neighbors.All()),
 	}
 }

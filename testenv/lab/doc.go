@@ -1,6 +1,7 @@
 // Package lab builds a network of hypervisor hosts on one machine: every host a network namespace with an Open
 // vSwitch of its own, underlays between them, routers, plain machines, guests, and the processes of the product if
-// wanted. It is the library behind cmd/vnlab; tests and benchmarks import it too. It neither configures virtual
+// wanted. Open vSwitch forwards in the kernel where that has its module, each host with a datapath of its own, and in
+// userspace elsewhere. It is the library behind cmd/vnlab; tests and benchmarks import it too. It neither configures virtual
 // networks nor knows what the product does: that is the business of whoever uses the lab.
 //
 // A lab is described by a Spec (Parse reads one from YAML), built by Up and removed by Lab.Down. In between nothing

@@ -27,7 +27,7 @@ func (b *build) guestLink(ctx context.Context, g Guest, far end) error {
 	if err := cable(near, far); err != nil {
 		return err
 	}
-	if err := errors.Join(far.quiet(), near.txOff(), far.up(""), near.up("")); err != nil {
+	if err := errors.Join(far.quiet(), b.offload(near), far.up(""), near.up("")); err != nil {
 		return err
 	}
 	return errors.Join(near.setAddresses(withDAD, g.Addresses...), near.setRoutes(defaults(g.Gateways)...))

@@ -98,7 +98,7 @@ func (l *Lab) provision(ctx context.Context, h *Host, ns *netns.NS) error {
 	if err != nil {
 		return err
 	}
-	args := []string{l.path(scriptsDir, "host.sh"), "--bridge", bridgeName, "--dpid", h.DPID, "--mac", h.MAC.String()}
+	args := []string{l.path(scriptsDir, "host.sh"), "--bridge", bridgeName, "--datapath", string(l.st.Datapath), "--dpid", h.DPID, "--mac", h.MAC.String()}
 	uplink := h.uplink()
 	if uplink != nil {
 		u := l.st.Spec.underlay(uplink.Underlay)

@@ -69,7 +69,8 @@ type state struct {
 	Created   time.Time         `json:"created"`
 	API       string            `json:"api"`
 	Bin       string            `json:"bin,omitempty"` // directory of vnmgr and vna
-	Placement map[string]string `json:"placement"`     // guest -> host that it is plugged into, "" for none
+	Datapath  Datapath          `json:"datapath"`
+	Placement map[string]string `json:"placement"` // guest -> host that it is plugged into, "" for none
 	Spec      Spec              `json:"spec"`
 }
 

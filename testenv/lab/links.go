@@ -122,7 +122,7 @@ func (e end) setRoutes(routes ...route) error {
 }
 
 // txOff turns transmit checksum offload off, and with it segmentation offload, as "ethtool -K NAME tx off": a frame
-// that Open vSwitch copies off the other end must have its checksum already.
+// that userspace Open vSwitch copies off the other end must have its checksum already.
 func (e end) txOff() error {
 	// linux/ethtool.h: struct ethtool_value with the command ETHTOOL_STXCSUM, by the ioctl SIOCETHTOOL.
 	value := struct{ cmd, data uint32 }{unix.ETHTOOL_STXCSUM, 0}

@@ -84,6 +84,7 @@ func Up(ctx context.Context, spec Spec, o Options) (*Lab, error) {
 	if l.st.API == "" {
 		l.st.API = DefaultAPI
 	}
+	l.st.Datapath = chooseDatapath(ctx)
 	if err := l.requirements(o.Agents); err != nil {
 		unlock(true)
 		return nil, err
@@ -317,7 +318,7 @@ func (b *build) router(ctx context.Context, r Router) error {
 		if err := b.leg(e, r.Name, u.Name); err != nil {
 			return err
 		}
-		if err := errors.Join(e.txOff(), e.up(""), e.setAddresses(noDAD, u.on(leg.Addresses)...)); err != nil {
+		if err := errors.Join(b.offload(e), e.up(""), e.setAddresses(noDAD, u.on(leg.Addresses)...)); err != nil {
 			return err
 		}
 	}
@@ -350,7 +351,7 @@ func (b *build) machine(ctx context.Context, m Machine) error {
 	if err := b.leg(e, m.Name, m.Underlay); err != nil {
 		return err
 	}
-	if err := e.txOff(); err != nil {
+	if err := b.offload(e); err != nil {
 		return err
 	}
 	if m.VLAN != 0 { // before the link is up: no frame may leave without the tag

@@ -8,3 +8,8 @@ import _ "embed"
 //
 //go:embed three-hosts.yaml
 var ThreeHosts []byte
+
+// Edge is four hosts, one of them with a second NIC into a network of others, seven guests, and five machines outside.
+//
+//go:embed edge.yaml
+var Edge []byte

@@ -43,14 +43,15 @@ VNA_SOCKET, else ` + local.DefaultSocket + `.`,
 		Example: `  vnctl host status
   vnctl host ports
   vnctl host flows if-web1
-  vnctl host drops --all`,
+  vnctl host drops --all
+  vnctl host counters if-web1 --watch`,
 	}
 	socket := getenv("VNA_SOCKET")
 	if socket == "" {
 		socket = local.DefaultSocket
 	}
 	cmd.PersistentFlags().StringVar(&h.socket, "socket", socket, "unix socket of the agent")
-	cmd.AddCommand(h.statusCommand(), h.portsCommand(), h.flowsCommand(), h.mapsCommand(), h.dropsCommand())
+	cmd.AddCommand(h.statusCommand(), h.portsCommand(), h.flowsCommand(), h.mapsCommand(), h.dropsCommand(), h.countersCommand())
 	return cmd
 }
 
@@ -66,6 +67,11 @@ func (h *host) statusCommand() *cobra.Command {
 				fmt.Fprintf(w, "node\t%s\ndatapath\t%s\nrevision\t%d\n", s.Node, or(s.Datapath, "not registered yet"), s.Revision)
 				fmt.Fprintf(w, "share\t%s\nswitch\t%s\nobjects\t%d\nflows\t%d\n", choose(s.Complete, "complete", "as the disk remembers it"), choose(s.Switch, "connected", "NOT CONNECTED"), s.Objects, s.Flows)
 				fmt.Fprintf(w, "ports without interface\t%s\n", or(strings.Join(s.Unplaced, " "), "none"))
+				for _, c := range s.Services {
+					if c.Packets > 0 {
+						fmt.Fprintf(w, "packets for the agent, %s\t%d%s\n", c.Class, c.Packets, droppedText(c.Dropped))
+					}
+				}
 				for _, p := range s.Problems {
 					fmt.Fprintf(w, "problem\t%s: %s\n", p.UUID, p.Reason)
 				}

@@ -1,0 +1,142 @@
+package compile
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/openvnet/openvnet/model"
+	"github.com/openvnet/openvnet/model/graph"
+)
+
+// Station is one MAC address of an interface in one domain that this host has to do with, with the addresses used with it there.
+type Station struct {
+	MAC    model.MAC
+	Domain Domain
+	Addrs  []Address // leased, by id; then the link-local one if there is an IPv6 lease
+}
+
+// Address is an address of a station.
+type Address struct {
+	netip.Addr
+	Network *model.Network // nil of a link-local address
+	Routed  bool           // packets to it may be routed on: its lease has enable_routing
+	Lease   uint32         // id of the lease; 0 of a link-local address
+}
+
+// Stations gives the interface's MAC addresses with their addresses, by domain.
+func (in *Input) Stations(uuid string) []Station {
+	g := in.X.Graph()
+	i, ok := graph.Lookup[*model.Interface](g, uuid)
+	if !ok {
+		return nil
+	}
+	stands := in.stationIn(i)
+	leases := graph.Children[*model.IPLease](g, uuid, "ip_leases.interface_uuid")
+	var out []Station
+	for n, ml := range graph.Children[*model.MACLease](g, uuid, "mac_leases.interface_uuid") {
+		first := len(out)
+		at := func(d Domain) *Station {
+			for k := first; k < len(out); k++ {
+				if out[k].Domain == d {
+					return &out[k]
+				}
+			}
+			out = append(out, Station{MAC: ml.MACAddress, Domain: d})
+			return &out[len(out)-1]
+		}
+		for _, l := range leases {
+			if l.MACLeaseUUID != ml.UUID && (l.MACLeaseUUID != "" || n > 0) {
+				continue
+			}
+			d, ok := in.domain(l.NetworkUUID)
+			if !ok || !stands(d) || l.Addr().IsUnspecified() { // 0.0.0.0 says that it has none
+				continue
+			}
+			nw, _ := graph.Lookup[*model.Network](g, l.NetworkUUID)
+			s := at(d)
+			s.Addrs = append(s.Addrs, Address{l.Addr(), nw, l.EnableRouting, l.ID})
+		}
+		if ml.SegmentUUID != "" {
+			if d, ok := in.domain(ml.SegmentUUID); ok && stands(d) {
+				at(d)
+			}
+		}
+		// The link-local address belongs to the first domain with IPv6: it cannot tell domains apart.
+		for k := first; k < len(out); k++ {
+			if out[k].has6() {
+				out[k].Addrs = append(out[k].Addrs, Address{Addr: linkLocal(ml.MACAddress)})
+				break
+			}
+		}
+	}
+	return out
+}
+
+// stationIn gives what says of a domain whether the interface may be a station of it: the host's own in physical or in internal networks only; a simulated one in a
+// physical one only if it is pinned to a host, and in an internal one where it is at this host; devices behind a port that are registered where that is attached.
+func (in *Input) stationIn(i *model.Interface) func(Domain) bool {
+	switch i.Mode {
+	case model.InterfaceHost: // those of other hosts are behind the wire, as any device
+		here := in.X.Location(i.UUID) == in.Self
+		return func(d Domain) bool { return here && d.physical() }
+	case model.InterfaceInternal:
+		here := in.X.At(i.UUID, in.Self)
+		return func(d Domain) bool { return here && d.internal() }
+	case model.InterfaceSimulated:
+		pinned, here := in.X.Location(i.UUID) != "", in.X.At(i.UUID, in.Self)
+		return func(d Domain) bool {
+			switch {
+			case d.physical():
+				return pinned
+			case d.internal():
+				return here
+			}
+			return true
+		}
+	case model.InterfacePromiscuous, model.InterfacePatch, model.InterfaceEdge:
+		joins := in.attachedTo(i)
+		return func(d Domain) bool {
+			return slices.ContainsFunc(joins, func(j joined) bool { return j.UUID == d.UUID })
+		}
+	}
+	here := in.X.At(i.UUID, in.Self)
+	return func(d Domain) bool { return here || !d.internal() }
+}
+
+// IPv4 gives the first IPv4 address and its network, the zero Address if there is none.
+func (s *Station) IPv4() Address {
+	for _, a := range s.Addrs {
+		if a.Is4() {
+			return a
+		}
+	}
+	return Address{}
+}
+
+// first gives the station with the oldest lease of an address of the family, nil if there is none.
+func first(stations []Station, family func(netip.Addr) bool) *Station {
+	var oldest *Station
+	var lease uint32
+	for k := range stations {
+		for _, a := range stations[k].Addrs {
+			if a.Lease != 0 && family(a.Addr) && (oldest == nil || a.Lease < lease) {
+				oldest, lease = &stations[k], a.Lease
+			}
+		}
+	}
+	return oldest
+}
+
+func (s *Station) has6() bool {
+	for _, a := range s.Addrs {
+		if a.Is6() {
+			return true
+		}
+	}
+	return false
+}
+
+// linkLocal gives the link-local address that a host derives from its MAC address (RFC 4291, appendix A).
+func linkLocal(m model.MAC) netip.Addr {
+	return netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80, 8: m[0] ^ 2, 9: m[1], 10: m[2], 11: 0xff, 12: 0xfe, 13: m[3], 14: m[4], 15: m[5]})
+}

@@ -1,0 +1,114 @@
+package pipeline
+
+import (
+	"fmt"
+
+	"github.com/openvnet/openvnet/ofctl/flow"
+)
+
+// Register is a named run of bits of a register.
+type Register struct {
+	Name string
+	Bits flow.Subfield
+	Doc  string
+}
+
+// Is gives the predicate that the register has the value.
+func (r Register) Is(v uint32) flow.Pred { return r.Bits.Is(uint64(v)) }
+
+// IsValue is Is for registers of more than 32 bits.
+func (r Register) IsValue(v flow.Value) flow.Pred { return r.Bits.IsValue(v) }
+
+// Set gives the action that sets the register.
+func (r Register) Set(v uint32) flow.Action { return flow.Load(r.Bits, uint64(v)) }
+
+// SetValue is Set for registers of more than 32 bits.
+func (r Register) SetValue(v flow.Value) flow.Action { return flow.SetField(r.Bits.IsValue(v)) }
+
+// The registers. Bits that are not declared are zero.
+var (
+	Network    = Register{"network", flow.Reg(0).Bits(0, 32), "domain that the packet is in: the VNI of a virtual network or segment; a number of LocalDomain for others"}
+	Ingress    = Register{"ingress", flow.Reg(1).Bits(0, 32), "id of the interface that sent the packet; 0 if it came from another host or has been routed"}
+	Egress     = Register{"egress", flow.Reg(2).Bits(0, 32), "id of the interface that gets the packet, of the leg that routes it; in table transport of the datapath"}
+	Remote     = Register{"remote", flow.Reg(3).Bit(0), "1 if the packet came from another host"}
+	FromOut    = Register{"from_outside", flow.Reg(3).Bit(1), "1 if the packet came from a device outside that nobody registered"}
+	Verdict    = Register{"verdict", flow.Reg(3).Bits(4, 2), "why a packet was refused that may be an answer: 0 by no rule, 1 by one that drops, 2 by one that rejects"}
+	WholeOut   = Register{"whole_out", flow.Reg(3).Bit(6), "1 of a fragment that has been in the connection tracker with its siblings before table out_rules judges it"}
+	WholeIn    = Register{"whole_in", flow.Reg(3).Bit(7), "the same before table in_rules"}
+	Class      = Register{"class", flow.Reg(3).Bits(8, 8), "why a packet goes to the agent: a Class"}
+	Hops       = Register{"hops", flow.Reg(3).Bits(16, 16), "as many bits, from the lowest, as the packet has met routers on this host"}
+	RouteLink  = Register{"route_link", flow.Reg(4).Bits(0, 24), "VNI of the route link that the packet is in"}
+	Zero       = Register{"zero", flow.Reg(4).Bits(24, 4), "always 0: flows that differ in nothing else than how many of these bits they look at share a list that is too long for one"}
+	FilterZone = Register{"filter_zone", flow.Reg(5).Bits(0, 16), "connection tracking zone of the static filter"}
+	GroupZone  = Register{"group_zone", flow.Reg(5).Bits(16, 16), "connection tracking zone of the security groups"}
+	RuleSet    = Register{"rule_set", flow.XReg(3).Bits(0, 64), "the interface's security groups: a RuleSetID, 0 for none"}
+	Subnet     = Register{"subnet", flow.Reg(12).Bits(0, 32), "id of the network that the route leads to, through the leg in egress"}
+	NextHop    = Register{"next_hop", flow.XXReg(2).Bits(0, 128), "address of the next hop; of IPv4 in the lowest 32 bits"}
+)
+
+// NextHop4 is the part of NextHop that holds an IPv4 address.
+var NextHop4 = Register{NextHop.Name, flow.Reg(11).Bits(0, 32), NextHop.Doc}
+
+// Registers gives all registers in order of their bits.
+func Registers() []Register {
+	return []Register{Network, Ingress, Egress, Remote, FromOut, Verdict, WholeOut, WholeIn, Class, Hops, RouteLink, Zero, FilterZone, GroupZone, RuleSet, NextHop, Subnet}
+}
+
+// parts gives the registers that a wide register is made of, as matches name them.
+func (r Register) parts() []flow.Subfield {
+	fields := r.Bits.Field.Parts()
+	if len(fields) == 1 {
+		return []flow.Subfield{r.Bits}
+	}
+	var subs []flow.Subfield
+	for _, f := range fields {
+		subs = append(subs, f.All())
+	}
+	return subs
+}
+
+// IngressCopy is the value of register Ingress of a copy that a mirror has made. No interface has this id.
+const IngressCopy = 0xffff_ffff
+
+// Encapsulation is how frames travel between hosts; but for the last one a kind of tunnel.
+type Encapsulation uint8
+
+// How a packet goes to another host.
+const (
+	EncapGeneve  Encapsulation = 0
+	EncapVXLAN   Encapsulation = 1
+	EncapGRE     Encapsulation = 2
+	EncapMAC2MAC Encapsulation = 3 // as it is, over the underlay
+)
+
+// String gives the encapsulation's name, as topologies say it.
+func (e Encapsulation) String() string {
+	return [...]string{"geneve", "vxlan", "gre", "mac2mac"}[e&3]
+}
+
+// PuntClass says what a packet that goes to the agent is for; it stands in register Class.
+type PuntClass uint8
+
+// The classes.
+const (
+	PuntDHCP4    PuntClass = 1
+	PuntNeighbor PuntClass = 2 // a packet whose next hop's MAC address is not known, or an answer that says one
+	PuntLearn    PuntClass = 3 // a frame from outside with a source MAC address that is not known
+	PuntMembers  PuntClass = 4 // a report of IGMP or MLD
+	PuntReject   PuntClass = 5 // a packet that a rule rejects
+	PuntLog      PuntClass = 6 // a copy of a packet that a rule has decided
+	PuntProbe    PuntClass = 7 // a probe of the underlay's MTU that has come back
+	PuntActivate PuntClass = 8 // the first frame of a guest that has moved here
+)
+
+var puntNames = map[PuntClass]string{
+	PuntDHCP4: "dhcp4", PuntNeighbor: "neighbor", PuntLearn: "learn", PuntMembers: "members", PuntReject: "reject", PuntLog: "log", PuntProbe: "probe", PuntActivate: "activate",
+}
+
+// String gives the class's name.
+func (c PuntClass) String() string {
+	if s, ok := puntNames[c]; ok {
+		return s
+	}
+	return fmt.Sprintf("class_%d", uint8(c))
+}

@@ -7,6 +7,8 @@
 
 PREFIX   ?= /usr/local
 FUZZTIME ?= 10s
+CASES    ?= 100000
+REAL     ?= 2000
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS  := -X github.com/openvnet/openvnet/internal/version.linked=$(VERSION)
 
@@ -59,16 +61,25 @@ test-unit: ## only the tests that take no root, with the race detector
 test-privileged: build ## only the tests that take root: namespaces, switches, eBPF
 	@scripts/test.sh privileged
 
+.PHONY: test-kernel
+test-kernel: build ## tests of the kernel datapath, on Debian's stock kernel in an emulated machine; KERNEL_TESTS=regexp chooses
+	@scripts/deps.sh kernel
+	@scripts/kernel.sh $(KERNEL_TESTS)
+
 .PHONY: fuzz
 fuzz: ## only the fuzz targets, each for FUZZTIME; FUZZ=regexp chooses
 	@scripts/test.sh fuzz
+
+.PHONY: verify
+verify: build ## random networks and packets against the oracle; CASES=N, REAL=N through Open vSwitch as well, SEED=N to repeat
+	@bin/vnlab verify --cases $(CASES) --real $(REAL) $(if $(SEED),--seed $(SEED))
 
 .PHONY: demo
 demo: build ## three hosts, eight guests, two tenants with the same subnet, measured; DEMO_KEEP=1 leaves it up
 	bin/vnlab demo
 
 .PHONY: bench
-bench: bench-arp bench-bringup bench-api ## all benchmarks, into out/bench (docs/benchmarks.md); BENCH_FLAGS are added to each
+bench: bench-arp bench-bringup bench-api bench-flows bench-forward bench-apply ## all benchmarks, into out/bench (docs/benchmarks.md); BENCH_FLAGS are added to each
 
 .PHONY: bench-arp
 bench-arp: build ## ARP answered by eBPF, by a flow, by a controller
@@ -81,6 +92,18 @@ bench-bringup: build ## one more interface with 100 and with 1,000 on three host
 .PHONY: bench-api
 bench-api: build ## the manager with 10,000 and 100,000 interfaces: requests, cold start, fan-out to 1,000 agents
 	bin/vnlab bench api $(BENCH_FLAGS)
+
+.PHONY: bench-flows
+bench-flows: build ## what large networks cost one host: flows, bytes, time to compile, memory
+	bin/vnlab bench flows $(BENCH_FLAGS)
+
+.PHONY: bench-forward
+bench-forward: build ## throughput, packets per second and latency of each transport, beside a Linux bridge and kernel VXLAN
+	bin/vnlab bench forward $(BENCH_FLAGS)
+
+.PHONY: bench-apply
+bench-apply: build ## restarts of the agent and of ovs-vswitchd with 1,000 and 200,000 flows under traffic
+	bin/vnlab bench apply $(BENCH_FLAGS)
 
 .PHONY: clean
 clean: ## remove bin/ and out/

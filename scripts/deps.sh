@@ -2,7 +2,7 @@
 # Installs, with apt, the programs that the project calls and that are not there. Says what it installs and why;
 # when nothing is missing it says nothing and takes a few milliseconds, so that every make target can call it.
 #
-# usage: scripts/deps.sh [lint] [test] [generate]    each word adds what that target needs to what all need
+# usage: scripts/deps.sh [lint] [test] [generate] [kernel]    each word adds what that target needs to what all need
 #
 # It looks for programs, not for packages: where they come from another source than apt, nothing is installed.
 # Open vSwitch need not run: the lab and the tests start instances of their own. (Where systemd runs, the package
@@ -29,6 +29,11 @@ all=(
 lint=("shellcheck shellcheck")
 test=("gcc gcc" "/usr/include/stdlib.h libc6-dev") # the race detector links with C
 generate=("clang clang" "llvm-strip llvm" "/usr/include/bpf/bpf_helpers.h libbpf-dev")
+kernel=(
+  "qemu-system-x86_64 qemu-system-x86" # runs Debian's kernel
+  "busybox busybox"                    # the programs of a machine that has nothing else
+  "xz xz-utils"                        # modules of Debian 13 and later are compressed
+)
 
 wanted=("${all[@]}")
 for group in "$@"; do
@@ -36,7 +41,8 @@ for group in "$@"; do
     lint) wanted+=("${lint[@]}") ;;
     test) wanted+=("${test[@]}") ;;
     generate) wanted+=("${generate[@]}") ;;
-    *) echo "deps: no group '$group'; there are: lint test generate" >&2; exit 2 ;;
+    kernel) wanted+=("${kernel[@]}") ;;
+    *) echo "deps: no group '$group'; there are: lint test generate kernel" >&2; exit 2 ;;
   esac
 done
 

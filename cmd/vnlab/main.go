@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"github.com/openvnet/openvnet/testenv/kernel"
 	"github.com/openvnet/openvnet/testenv/lab"
 )
 
@@ -28,9 +29,13 @@ func main() {
 	os.Exit(exitCode(err))
 }
 
-// exitCode is 1, but for a program that is not there 127, as shells have it, and after a signal 130.
+// exitCode is 1, but for a program that is not there 127, as shells have it, after a signal 130, and after a command in a
+// machine that command's.
 func exitCode(err error) int {
+	var ended *kernel.ExitError
 	switch {
+	case errors.As(err, &ended):
+		return ended.Status
 	case errors.Is(err, exec.ErrNotFound):
 		return 127
 	case errors.Is(err, context.Canceled):
@@ -73,7 +78,7 @@ they would on real hosts. It needs root.`,
 	cmd.PersistentFlags().StringVar(&a.root, "root", root, "directory where labs are kept ($VNLAB_ROOT)")
 	cmd.PersistentFlags().StringVar(&a.lab, "lab", name, "the lab meant, where there are several ($VNLAB)")
 	cmd.AddCommand(a.upCommand(), a.downCommand(), a.listCommand(), a.execCommand(), a.logsCommand(),
-		a.startCommand(), a.stopCommand(), a.killCommand(), a.guestCommand(), a.validateCommand(), fileCommand(), a.demoCommand(), a.benchCommand())
+		a.startCommand(), a.stopCommand(), a.killCommand(), a.guestCommand(), a.validateCommand(), fileCommand(), a.demoCommand(), a.benchCommand(), a.verifyCommand(), a.kernelCommand())
 	completeFlag(cmd, "lab", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		names, _ := lab.Names(a.root)
 		return names, cobra.ShellCompDirectiveNoFileComp

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/openvnet/openvnet/internal/bench"
+	"github.com/openvnet/openvnet/testenv/bench/cluster"
 )
 
 // Options of a run.
@@ -54,36 +55,9 @@ const minSize = 10 * hosts
 type figures struct {
 	bulk    time.Duration   // all interfaces by one call
 	applied []time.Duration // one more, each
-	perOne  usage           // of one more, on average
-	memory  memory          // at the end
+	perOne  cluster.Usage   // of one more, on average
+	memory  cluster.Memory  // at the end
 	ports   []time.Duration // Open vSwitch's own cost of one more port; not of all shapes
-}
-
-// usage is what processes have used up.
-type usage struct {
-	messages float64 // OpenFlow messages sent by all agents
-	agents   float64 // CPU of all agents, ms
-	manager  float64 // CPU of the manager, ms
-	switches float64 // CPU of all ovs-vswitchd, ms
-}
-
-func (u usage) minus(v usage) usage {
-	return usage{u.messages - v.messages, u.agents - v.agents, u.manager - v.manager, u.switches - v.switches}
-}
-
-func (u usage) plus(v usage) usage {
-	return usage{u.messages + v.messages, u.agents + v.agents, u.manager + v.manager, u.switches + v.switches}
-}
-
-func (u usage) by(n int) usage {
-	f := float64(n)
-	return usage{u.messages / f, u.agents / f, u.manager / f, u.switches / f}
-}
-
-// memory is resident memory, MiB.
-type memory struct {
-	agent   float64 // the largest
-	manager float64
 }
 
 // key names a case without its metric.
@@ -139,12 +113,12 @@ func report(sizes []int, rounds map[key][]figures) *bench.Report {
 			of := rounds[key{sh, size}]
 			one := name("one-more", sh, size)
 			r.Latencies(one, "applied_", "ms", each(of, func(f figures) []time.Duration { return f.applied })...)
-			r.Add(one, "openflow_messages", "1", each(of, func(f figures) float64 { return f.perOne.messages })...)
-			r.Add(one, "agent_cpu", "ms", each(of, func(f figures) float64 { return f.perOne.agents })...)
-			r.Add(one, "agent_rss", "MiB", each(of, func(f figures) float64 { return f.memory.agent })...)
-			r.Add(one, "manager_cpu", "ms", each(of, func(f figures) float64 { return f.perOne.manager })...)
-			r.Add(one, "switch_cpu", "ms", each(of, func(f figures) float64 { return f.perOne.switches })...)
-			r.Add(one, "manager_rss", "MiB", each(of, func(f figures) float64 { return f.memory.manager })...)
+			r.Add(one, "openflow_messages", "1", each(of, func(f figures) float64 { return f.perOne.Messages })...)
+			r.Add(one, "agent_cpu", "ms", each(of, func(f figures) float64 { return f.perOne.Agents })...)
+			r.Add(one, "agent_rss", "MiB", each(of, func(f figures) float64 { return f.memory.Agent })...)
+			r.Add(one, "manager_cpu", "ms", each(of, func(f figures) float64 { return f.perOne.Manager })...)
+			r.Add(one, "switch_cpu", "ms", each(of, func(f figures) float64 { return f.perOne.Switches })...)
+			r.Add(one, "manager_rss", "MiB", each(of, func(f figures) float64 { return f.memory.Manager })...)
 		}
 	}
 	for _, sh := range shapes {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/openvnet/openvnet/testenv/bench/cluster"
 	"github.com/openvnet/openvnet/testenv/ovs"
 	"github.com/openvnet/openvnet/testenv/privileged"
 )
@@ -83,8 +84,8 @@ func TestReport(t *testing.T) {
 	f := func(scale float64) []figures {
 		d := func(ms float64) time.Duration { return time.Duration(ms * scale * float64(time.Millisecond)) }
 		return []figures{{
-			bulk: d(100), applied: []time.Duration{d(1), d(2), d(3)}, perOne: usage{12, 2 * scale, 3, scale},
-			memory: memory{20, 30}, ports: []time.Duration{d(10), d(20)},
+			bulk: d(100), applied: []time.Duration{d(1), d(2), d(3)}, perOne: cluster.Usage{Messages: 12, Agents: 2 * scale, Manager: 3, Switches: scale},
+			memory: cluster.Memory{Agent: 20, Manager: 30}, ports: []time.Duration{d(10), d(20)},
 		}}
 	}
 	rounds := map[key][]figures{}
@@ -115,46 +116,6 @@ func TestReport(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("ratios (-want +got):\n%s", diff)
-	}
-}
-
-func TestUsage(t *testing.T) {
-	got := usage{10, 6, 4, 8}.minus(usage{2, 2, 2, 2}).plus(usage{4, 0, 0, 2}).by(2)
-	if got != (usage{6, 2, 1, 4}) {
-		t.Errorf("usage %+v", got)
-	}
-}
-
-func TestVmRSS(t *testing.T) {
-	if n, err := vmRSS("Name:\tx\nVmHWM:\t    9 kB\nVmRSS:\t   12345 kB\n"); n != 12345 || err != nil {
-		t.Errorf("vmRSS = %d, %v", n, err)
-	}
-	for _, bad := range []string{"", "VmRSS: 5", "VmRSS: x kB"} {
-		if n, err := vmRSS(bad); err == nil {
-			t.Errorf("vmRSS(%q) = %d without error", bad, n)
-		}
-	}
-}
-
-func TestProcess(t *testing.T) {
-	before, err := cpuTime(os.Getpid())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for end := time.Now().Add(20 * time.Millisecond); time.Now().Before(end); {
-	}
-	after, err := cpuTime(os.Getpid())
-	if err != nil || after <= before {
-		t.Errorf("CPU time %v, then %v, %v", before, after, err)
-	}
-	if mib, err := resident(os.Getpid()); err != nil || mib < 1 || mib > 10_000 {
-		t.Errorf("resident %v MiB, %v", mib, err)
-	}
-	if _, err := cpuTime(1 << 22); err == nil {
-		t.Error("the CPU time of a process that is none")
-	}
-	if _, err := resident(1 << 22); err == nil {
-		t.Error("the memory of a process that is none")
 	}
 }
 

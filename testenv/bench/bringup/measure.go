@@ -9,38 +9,38 @@ import (
 	"github.com/openvnet/openvnet/client"
 	"github.com/openvnet/openvnet/internal/bench"
 	"github.com/openvnet/openvnet/model"
-	"github.com/openvnet/openvnet/testenv/ovs"
+	"github.com/openvnet/openvnet/testenv/bench/cluster"
 )
 
 // measure brings a plan up with processes of its own, measures one case, and removes everything.
 func measure(ctx context.Context, o Options, p plan, ports bool, say func(format string, args ...any)) (f figures, err error) {
-	c, err := newCluster(o.Bin, o.API)
+	c, err := cluster.New(o.Bin, o.API, hosts)
 	if err != nil {
 		return f, err
 	}
 	defer func() {
 		if err != nil && ctx.Err() == nil {
-			err = fmt.Errorf("%w\n%s", err, c.logs())
+			err = fmt.Errorf("%w\n%s", err, c.Logs())
 		}
-		err = errors.Join(err, c.remove(ctx))
+		err = errors.Join(err, c.Remove(ctx))
 	}()
-	if err := c.start(ctx, p); err != nil {
+	if err := c.Start(ctx, p.ports); err != nil {
 		return f, err
 	}
-	docs := p.documents(c.datapaths())
+	docs := p.documents(c.Datapaths())
 	began := time.Now()
-	if err := c.apply(ctx, docs); err != nil {
+	if err := c.Apply(ctx, docs); err != nil {
 		return f, fmt.Errorf("bring up all: %w", err)
 	}
 	f.bulk = time.Since(began)
 	say("all applied after %.0f ms", ms(f.bulk))
-	if err := c.oneMore(ctx, p, o, &f); err != nil {
+	if err := oneMore(ctx, c, p, o, &f); err != nil {
 		return f, fmt.Errorf("one more: %w", err)
 	}
 	say("p50 %.2f ms, p99 %.2f ms of %d, %.1f messages, CPU of agents %.2f ms, manager %.2f, switches %.2f",
-		ms(bench.Quantile(f.applied, 0.50)), ms(bench.Quantile(f.applied, 0.99)), len(f.applied), f.perOne.messages, f.perOne.agents, f.perOne.manager, f.perOne.switches)
+		ms(bench.Quantile(f.applied, 0.50)), ms(bench.Quantile(f.applied, 0.99)), len(f.applied), f.perOne.Messages, f.perOne.Agents, f.perOne.Manager, f.perOne.Switches)
 	if ports {
-		if err := c.onePort(ctx, &f); err != nil {
+		if err := onePort(ctx, c, &f); err != nil {
 			return f, fmt.Errorf("one more port: %w", err)
 		}
 		say("Open vSwitch alone adds a port in %.1f ms", ms(bench.Quantile(f.ports, 0.50)))
@@ -50,40 +50,42 @@ func measure(ctx context.Context, o Options, p plan, ports bool, say func(format
 
 // oneMore makes the spares' interfaces and deletes them again, batch by batch, and reads the counters around each making. The first
 // batch is not counted.
-func (c *cluster) oneMore(ctx context.Context, p plan, o Options, f *figures) error {
+func oneMore(ctx context.Context, c *cluster.Cluster, p plan, o Options, f *figures) error {
 	spares := p.batch()
-	var used usage
+	var used cluster.Usage
 	for warm := false; len(f.applied) < o.Repeats; warm = true {
-		made, times, u, err := c.makeBatch(ctx, p, spares, o.Pause)
+		made, times, u, err := makeBatch(ctx, c, p, spares, o.Pause)
 		if err != nil {
 			return err
 		}
 		if warm {
 			f.applied = append(f.applied, times...)
-			used = used.plus(u)
-		} else if err := c.holds(ctx, p.mac(spares[0]).String()); err != nil {
+			used = used.Plus(u)
+		} else if err := c.Holds(ctx, p.mac(spares[0]).String()); err != nil {
 			return err
 		}
 		for _, uuid := range made {
-			if _, err := c.waiting().Delete(ctx, uuid); err != nil {
+			if _, err := c.Waiting().Delete(ctx, uuid); err != nil {
 				return err
 			}
 		}
 	}
-	f.perOne = used.by(len(f.applied))
-	if f.perOne.messages == 0 {
+	f.perOne = used.By(len(f.applied))
+	if f.perOne.Messages == 0 {
 		return errors.New("the agents have sent no OpenFlow message, they say")
 	}
-	return c.memory(&f.memory)
+	var err error
+	f.memory, err = c.Memory()
+	return err
 }
 
 // makeBatch makes interfaces and gives what that took. What asking for the counters costs is not in it.
-func (c *cluster) makeBatch(ctx context.Context, p plan, ns []int, pause time.Duration) (made []string, times []time.Duration, u usage, err error) {
-	messages, err := c.messages(ctx)
+func makeBatch(ctx context.Context, c *cluster.Cluster, p plan, ns []int, pause time.Duration) (made []string, times []time.Duration, u cluster.Usage, err error) {
+	messages, err := c.Messages(ctx)
 	if err != nil {
 		return nil, nil, u, err
 	}
-	cpu, err := c.cpu()
+	cpu, err := c.CPU()
 	if err != nil {
 		return nil, nil, u, err
 	}
@@ -93,23 +95,23 @@ func (c *cluster) makeBatch(ctx context.Context, p plan, ns []int, pause time.Du
 			return nil, nil, u, context.Cause(ctx)
 		case <-time.After(pause):
 		}
-		uuid, took, err := c.create(ctx, p.vif(n, c.hosts[p.host(n)].datapath))
+		uuid, took, err := create(ctx, c, p.vif(n, c.Hosts[p.host(n)].Datapath))
 		if err != nil {
 			return nil, nil, u, err
 		}
 		made, times = append(made, uuid), append(times, took)
 	}
-	if u, err = c.cpu(); err != nil {
+	if u, err = c.CPU(); err != nil {
 		return nil, nil, u, err
 	}
-	u.messages, err = c.messages(ctx)
-	cpu.messages = messages
-	return made, times, u.minus(cpu), err
+	u.Messages, err = c.Messages(ctx)
+	cpu.Messages = messages
+	return made, times, u.Minus(cpu), err
 }
 
 // create makes one interface and gives the time from the call to the answer that all hosts have it.
-func (c *cluster) create(ctx context.Context, vif client.Params) (uuid string, took time.Duration, err error) {
-	api := c.waiting()
+func create(ctx context.Context, c *cluster.Cluster, vif client.Params) (uuid string, took time.Duration, err error) {
+	api := c.Waiting()
 	began := time.Now()
 	i, err := client.Create[model.Interface](ctx, api, vif)
 	took = time.Since(began)
@@ -128,67 +130,19 @@ func (c *cluster) create(ctx context.Context, vif client.Params) (uuid string, t
 	return i.Object.UUID, took, nil
 }
 
-// messages gives how many OpenFlow messages all agents have sent so far.
-func (c *cluster) messages(ctx context.Context) (float64, error) {
-	sum := 0.0
-	for _, h := range c.hosts {
-		n, err := h.sent(ctx)
-		if err != nil {
-			return 0, err
-		}
-		sum += float64(n)
-	}
-	return sum, nil
-}
-
-// cpu gives the CPU times so far.
-func (c *cluster) cpu() (usage, error) {
-	var u usage
-	for _, h := range c.hosts {
-		t, err := cpuTime(h.agent.PID)
-		if err != nil {
-			return u, err
-		}
-		u.agents += ms(t)
-		r, err := h.sw.Record(ovs.Switch)
-		if err != nil {
-			return u, err
-		}
-		if t, err = cpuTime(r.PID); err != nil {
-			return u, err
-		}
-		u.switches += ms(t)
-	}
-	t, err := cpuTime(c.manager.PID)
-	u.manager = ms(t)
-	return u, err
-}
-
-func (c *cluster) memory(m *memory) (err error) {
-	for _, h := range c.hosts {
-		mib, err := resident(h.agent.PID)
-		if err != nil {
-			return err
-		}
-		m.agent = max(m.agent, mib)
-	}
-	m.manager, err = resident(c.manager.PID)
-	return err
-}
-
 // onePort measures what Open vSwitch itself takes to add a port, without agents.
-func (c *cluster) onePort(ctx context.Context, f *figures) error {
-	if err := c.stopAgents(ctx); err != nil {
+func onePort(ctx context.Context, c *cluster.Cluster, f *figures) error {
+	if err := c.StopAgents(ctx); err != nil {
 		return err
 	}
 	for n := range portRepeats {
-		sw := c.hosts[n%hosts].sw
+		sw := c.Hosts[n%hosts].Switch
 		began := time.Now()
-		if _, err := sw.Vsctl(ctx, "add-port", bridge, "extra"); err != nil {
+		if _, err := sw.Vsctl(ctx, "add-port", cluster.Bridge, "extra"); err != nil {
 			return err
 		}
 		f.ports = append(f.ports, time.Since(began))
-		if _, err := sw.Vsctl(ctx, "del-port", bridge, "extra"); err != nil {
+		if _, err := sw.Vsctl(ctx, "del-port", cluster.Bridge, "extra"); err != nil {
 			return err
 		}
 	}

@@ -79,20 +79,6 @@ func (p plan) vif(n int, datapath string) client.Params {
 	return vif
 }
 
-// underlay makes the hosts known to each other: a physical network with an address for each.
-func underlay(datapaths []string) client.Documents {
-	docs := client.Documents{"networks": {{
-		"uuid": "nw-underlay", "mode": model.NetworkPhysical, "ipv4_network": "172.16.0.0", "ipv4_prefix": 24,
-	}}}
-	for h, dp := range datapaths {
-		docs["interfaces"] = append(docs["interfaces"], client.Params{
-			"uuid": fmt.Sprintf("if-host%d", h), "mode": model.InterfaceHost, "owner_datapath_uuid": dp, "network_uuid": "nw-underlay",
-			"ipv4_address": netip.AddrFrom4([4]byte{172, 16, 0, byte(10 + h)}).String(), "mac_address": model.MAC{2, 2, 0, 0, 0, byte(h)}.String(),
-		})
-	}
-	return docs
-}
-
 // documents are the networks and the interfaces without the spares.
 func (p plan) documents(datapaths []string) client.Documents {
 	docs := client.Documents{}

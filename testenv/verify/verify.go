@@ -1,0 +1,222 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Options of a verification.
+type Options struct {
+	Cases    int           // required unless Time is given: how many packets
+	Time     time.Duration // alternatively: for how long new cases are drawn
+	Seed     uint64        // required: equal seeds draw equal cases
+	Real     int           // how many of the packets go through Open vSwitch as well
+	Workers  int           // required: in-memory worlds at a time
+	Most     int           // required: differences that are shrunk and printed
+	Out      io.Writer     // required: differences
+	Progress io.Writer     // required: a line now and then
+}
+
+// stepsPerWorld is how many frames enter a world.
+const stepsPerWorld = 60
+
+// Result is what a verification found.
+type Result struct {
+	Cases, Real, Worlds, Differences int
+}
+
+// Run draws worlds and packets until there are enough, and gives how many there were, and how many differences. Those are printed, shrunk.
+func Run(ctx context.Context, o Options) (Result, error) {
+	if o.Cases == 0 && o.Time == 0 || o.Workers < 1 {
+		return Result{}, errors.New("verify: cases or a time, and workers, are required")
+	}
+	v := &verification{Options: o, began: time.Now()}
+	g, gctx := errgroup.WithContext(ctx)
+	for range o.Workers {
+		g.Go(func() error { return v.work(gctx, nil) })
+	}
+	if o.Real > 0 {
+		g.Go(func() error {
+			x, err := startReal(gctx)
+			if err != nil {
+				return err
+			}
+			return errors.Join(v.work(gctx, x), x.close())
+		})
+	}
+	err := g.Wait()
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	return v.found, err
+}
+
+type verification struct {
+	Options
+	began time.Time
+
+	mu    sync.Mutex
+	next  uint64 // world
+	found Result
+	said  time.Time
+}
+
+// take gives the seed of the next world, and whether there is to be one.
+func (v *verification) take(real bool) (uint64, bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	over := v.Cases > 0 && v.found.Cases >= v.Cases || v.Time > 0 && time.Since(v.began) > v.Time
+	if real {
+		over = v.found.Real >= v.Real
+	}
+	if over || v.found.Differences >= v.Most {
+		return 0, false
+	}
+	v.next++
+	return v.Seed + v.next, true
+}
+
+func (v *verification) work(ctx context.Context, x *realWorld) error {
+	for {
+		seed, ok := v.take(x != nil)
+		if !ok || ctx.Err() != nil {
+			return nil
+		}
+		n, d, err := v.world(ctx, seed, x)
+		if err != nil {
+			return fmt.Errorf("seed %d: %w", seed, err)
+		}
+		v.note(n, x != nil, d)
+	}
+}
+
+// world draws one world and its packets. It gives how many there were, and the difference that was found, if any.
+func (v *verification) world(ctx context.Context, seed uint64, x *realWorld) (int, string, error) {
+	r := rand.New(rand.NewPCG(seed, 0))
+	c := Case{World: Generate(r)}
+	t, err := newTrial(ctx, c.World, x, false)
+	if err != nil {
+		return 0, v.shrunk(ctx, c, x, err), nil
+	}
+	d := newDrawer(c.World, r)
+	for range stepsPerWorld {
+		s, ok := d.next()
+		if !ok {
+			break
+		}
+		c.Steps = append(c.Steps, s)
+		o, err := t.step(ctx, s)
+		if ctx.Err() != nil {
+			return 0, "", nil
+		}
+		if errors.Is(err, errDepth) {
+			c.Steps = c.Steps[:len(c.Steps)-1] // no case, and what is remembered of it is not known
+			break
+		}
+		if err != nil {
+			return len(c.Steps), fmt.Sprintf("seed %d\n%s", seed, v.shrunk(ctx, c, x, err)), nil
+		}
+		d.saw(o.Deliveries)
+	}
+	return len(c.Steps), "", nil
+}
+
+// shrunk makes a failing case small, and gives it with its failure.
+func (v *verification) shrunk(ctx context.Context, c Case, x *realWorld, failure error) string {
+	small := shrink(c, 3000, func(c Case) bool {
+		err := play(ctx, c, x, false)
+		return err != nil && !errors.Is(err, errNoEntry) && !errors.Is(err, errDepth)
+	})
+	if err := play(ctx, small, x, true); err != nil {
+		return fmt.Sprintf("%s%v\n", small, err)
+	}
+	return fmt.Sprintf("%s%v\n(cannot be repeated)\n", c, failure)
+}
+
+func (v *verification) note(n int, real bool, difference string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.found.Worlds++
+	v.found.Cases += n
+	if real {
+		v.found.Real += n
+	}
+	if difference != "" {
+		v.found.Differences++
+		fmt.Fprintf(v.Out, "difference %d\n%s\n", v.found.Differences, difference)
+	}
+	if time.Since(v.said) > 2*time.Second {
+		v.said = time.Now()
+		fmt.Fprintf(v.Progress, "%6.0fs  %d cases in %d worlds, %d of them through Open vSwitch, %d differences\n", time.Since(v.began).Seconds(), v.found.Cases, v.found.Worlds, v.found.Real, v.found.Differences)
+	}
+}
+
+// trial is a world in all executors.
+type trial struct {
+	memory *memory
+	real   *realWorld
+	// What the oracle remembers of what each executor has done: they may choose differently among equal routes.
+	memoryJudge, realJudge *judge
+}
+
+func newTrial(ctx context.Context, w *World, x *realWorld, trace bool) (*trial, error) {
+	m, err := newMemory(w, trace)
+	if err != nil {
+		return nil, err
+	}
+	t := &trial{memory: m, memoryJudge: newJudge(w)}
+	if x != nil {
+		t.real, t.realJudge = x, newJudge(w)
+		if err := x.load(ctx, w, m.hosts); err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
+// step gives what became of a frame in memory, or an error that says how an executor differs from the oracle.
+func (t *trial) step(ctx context.Context, s Step) (*Outcome, error) {
+	got, err := t.memory.step(s)
+	if errors.Is(err, errDepth) {
+		return nil, err
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the flows: %w\n%s", err, strings.Join(t.memory.traces, ""))
+	}
+	if want := t.memoryJudge.judge(s, got); want != "" {
+		return nil, fmt.Errorf("the oracle says:\n%sthe flows do:\n%s%s", want, got, strings.Join(t.memory.traces, ""))
+	}
+	if t.real == nil {
+		return got, nil
+	}
+	there, err := t.real.step(ctx, s)
+	if err != nil {
+		return nil, fmt.Errorf("with Open vSwitch: %w", err)
+	}
+	if want := t.realJudge.judge(s, there); want != "" {
+		return nil, fmt.Errorf("the oracle says:\n%sOpen vSwitch does:\n%s%s%s", want, there, strings.Join(t.memory.traces, ""), t.real.explain(ctx, s))
+	}
+	return got, nil
+}
+
+// play runs a case from the beginning and gives its first difference.
+func play(ctx context.Context, c Case, x *realWorld, trace bool) error {
+	t, err := newTrial(ctx, c.World, x, trace)
+	if err != nil {
+		return err
+	}
+	for n, s := range c.Steps {
+		if _, err := t.step(ctx, s); err != nil {
+			return fmt.Errorf("step %d: %w", n+1, err)
+		}
+	}
+	return nil
+}

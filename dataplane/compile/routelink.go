@@ -54,7 +54,7 @@ func (in *Input) gateway(link *model.RouteLink, iface string) (state.Items, erro
 			b.Drop(pipeline.L3Route, prioGateway, reason.Gateway, to...)
 			b.Flow(pipeline.L3Route, prioEcho, append(to, f.icmp, f.icmpType.Is(f.request), f.code.Is(0)),
 				flow.Move{Src: f.src.All(), Dst: f.dst.All()}, flow.SetField(f.src.Addr(a.Addr)), flow.SetField(f.icmpType.Is(f.reply)), flow.SetTTL{TTL: 64},
-				pipeline.Remote.Set(0), flow.SetField(flow.InPort16.Is(0)), flow.Resubmit{Table: pipeline.L3Route.ID})
+				pipeline.Remote.Set(0), flow.SetField(flow.InPort16.Is(0)), flow.CTClear{}, flow.Resubmit{Table: pipeline.L3Route.ID})
 		}
 	}
 	return result(b, state.Items{})

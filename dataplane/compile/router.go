@@ -54,7 +54,7 @@ func arrival() []flow.Action {
 	ofs := int(hops.Ofs)
 	return []flow.Action{
 		flow.Move{Src: hops.Field.Bits(ofs, maxHops-1), Dst: hops.Field.Bits(ofs+1, maxHops-1)}, flow.Load(hops.Field.Bit(ofs), 1),
-		pipeline.Remote.Set(0), pipeline.FromOut.Set(0),
+		pipeline.Remote.Set(0), pipeline.FromOut.Set(0), flow.CTClear{}, // a zone that has translated it before would take it for an answer
 	}
 }
 

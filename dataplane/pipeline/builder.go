@@ -171,11 +171,6 @@ func (t *Table) checkAction(a flow.Action) error {
 			return next(a.Table)
 		}
 		return nil
-	case flow.CTClear:
-		if !t.Tracks {
-			return errors.New("the table is not declared to have to do with the connection tracker")
-		}
-		return nil
 	case flow.Conjunction:
 		if !slices.Contains(t.Matches, flow.ConjID) {
 			return errors.New("the table is not declared to match conj_id, which a conjunction needs")
@@ -186,7 +181,7 @@ func (t *Table) checkAction(a flow.Action) error {
 			return errors.New("the table is not declared to let packets out")
 		}
 		return nil
-	case flow.ToGroup, flow.ToMeter:
+	case flow.ToGroup, flow.ToMeter, flow.CTClear:
 		return nil
 	}
 	return fmt.Errorf("action %T is not one that the pipeline uses", a)

@@ -66,7 +66,7 @@ const lag = 2 * time.Second
 // soon fails the test unless one guest has an answer from an address right after the change that makes it possible was applied.
 func (s *scene) soon(t *testing.T, from guest, to netip.Addr) {
 	t.Helper()
-	if took := s.reaches(t, from, to); took > lag {
+	if took := s.reaches(t, from, to); took > wait.Scaled(lag) {
 		t.Errorf("%s reaches %s only %v after that was applied", from, to, took)
 	}
 }

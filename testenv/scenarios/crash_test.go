@@ -97,7 +97,7 @@ func (s *scene) restartSwitch(t *testing.T, host string, from, to guest) {
 	took := c.complete.Sub(c.answers)
 	t.Logf("restart of ovs-vswitchd: it answers %v after its end, its %d flows are back %v later (goal 500 ms), the host is provisioned after %v; %v",
 		c.answers.Sub(gone).Round(time.Millisecond), len(before), took.Round(time.Millisecond), provisioned.Sub(gone).Round(time.Millisecond), st.end())
-	if took > 5*time.Second {
+	if took > wait.Scaled(5*time.Second) {
 		t.Errorf("the flows of %s came back %v after the switch", host, took)
 	}
 	s.takesOrders(t, from)

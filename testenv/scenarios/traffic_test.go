@@ -69,6 +69,7 @@ func (s *scene) serve(t *testing.T, g guest) {
 
 // dial opens a TCP or UDP connection from a guest.
 func (s *scene) dial(from guest, network string, to netip.Addr, limit time.Duration) (net.Conn, error) {
+	limit = wait.Scaled(limit)
 	var c net.Conn
 	err := s.lab.Do(from.name, func() (err error) {
 		c, err = (&net.Dialer{Timeout: limit}).Dial(network, netip.AddrPortFrom(to, echoPort).String())
@@ -276,7 +277,7 @@ func (st *stream) read() {
 
 // settle waits until every request is answered, at most for a time; the error says how many are not.
 func (st *stream) settle(limit time.Duration) error {
-	deadline := time.Now().Add(limit)
+	deadline := time.Now().Add(wait.Scaled(limit))
 	for {
 		r := st.result()
 		if r.lost == 0 {

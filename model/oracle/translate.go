@@ -170,7 +170,7 @@ func (r *run) translateOutward(leg *iface, l *link, p *packet) reason.Reason {
 	}
 	inside := translated{leg.UUID, t.proto, t.to, t.from}
 	if remembers {
-		if b, ok := r.boundInside(inside); ok {
+		if b, ok := r.boundInside(inside); ok && inside.peer != inside.own { // what is for its own sender answers nothing
 			p.setTranslated(b.outside, towardsOutside)
 			return reason.None
 		}

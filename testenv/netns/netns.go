@@ -28,6 +28,9 @@ type NS struct {
 
 // Create makes the namespace and sets its "lo" up. A namespace of that name that exists already is an error.
 func Create(name string) (*NS, error) {
+	if err := mountDir(); err != nil {
+		return nil, fmt.Errorf("create network namespace %s: %w", name, err)
+	}
 	var fd vns.NsHandle
 	err := onThread(func() error {
 		var err error
@@ -49,6 +52,25 @@ func Create(name string) (*NS, error) {
 		return nil, errors.Join(fmt.Errorf("set lo up in network namespace %s: %w", name, err), n.Close(), Delete(name))
 	}
 	return n, nil
+}
+
+// mountDir makes Dir a mount of its own whose mounts other mount namespaces share, as "ip netns add" does. What was mounted in it before would be hidden if somebody
+// did that later, so that it could not be deleted.
+func mountDir() error {
+	if err := os.MkdirAll(Dir, 0o755); err != nil { //nolint:gosec // as iproute2 makes it
+		return err
+	}
+	err := unix.Mount("", Dir, "", unix.MS_SHARED|unix.MS_REC, "")
+	if err == unix.EINVAL { // no mount yet
+		if err := unix.Mount(Dir, Dir, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+			return fmt.Errorf("bind %s over itself: %w", Dir, err)
+		}
+		err = unix.Mount("", Dir, "", unix.MS_SHARED|unix.MS_REC, "")
+	}
+	if err != nil {
+		return fmt.Errorf("share the mounts of %s: %w", Dir, err)
+	}
+	return nil
 }
 
 // Open opens an existing namespace. A missing one, or a file that an interrupted Create left without a namespace,

@@ -21,10 +21,11 @@ type drawer struct {
 	sent []Step
 	// restores says that the MAC address that a multicast frame is for gets lost between hosts.
 	restores bool
+	wire     *wire
 }
 
 func newDrawer(w *World, r *rand.Rand) *drawer {
-	return &drawer{actors: newActors(w), r: r, restores: w.unencapsulated()}
+	return &drawer{actors: newActors(w), r: r, restores: w.unencapsulated(), wire: newWire(w)}
 }
 
 func (d *drawer) oneIn(n int) bool { return d.r.IntN(n) == 0 }
@@ -41,7 +42,7 @@ func (d *drawer) next() (Step, bool) {
 	if len(d.past) > 0 && d.r.IntN(5) < 2 {
 		s, ok = d.answer(draw(d, d.past))
 	}
-	for !ok || isHost(s.Frame) || toItself(s.Frame) {
+	for !ok || isHost(s.Frame) || toItself(s.Frame) || d.fromInside(s) {
 		s, ok = d.fresh(), true
 	}
 	if d.oneIn(60) && len(s.Frame) > 20 {
@@ -61,6 +62,11 @@ func isHost(frame []byte) bool {
 	}
 	n := int(frame[31])
 	return n >= 1 && n <= maxHosts && netip.AddrFrom4([4]byte(frame[28:])) == HostAddr(n) && model.MAC(frame[22:]) != HostMAC(n)
+}
+
+// fromInside reports whether a NIC brings what no device on an underlay without encapsulation sends: a frame that comes from a station.
+func (d *drawer) fromInside(s Step) bool {
+	return s.Port == NIC && len(s.Frame) >= 12 && d.wire.inside[model.MAC(s.Frame[6:12])]
 }
 
 // toItself reports whether a packet is for the address that it comes from. No host sends such; whether a router that translates takes it for an answer to itself is nobody's concern.

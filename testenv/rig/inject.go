@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/ofctl/ofp"
 )
 
@@ -116,6 +117,15 @@ func (w *World) carry(ctx context.Context, r *Result, host int, left []arrival) 
 
 // SetOutside has the underlay bring frames to no host for which outside is true: they are for others in the same physical network. nil: there is none.
 func (w *World) SetOutside(outside func(frame []byte) bool) { w.outside = outside }
+
+// SetMACs has the underlay know, from now on, which MAC addresses lead to a host besides its own.
+func (w *World) SetMACs(host string, macs []model.MAC) {
+	for i := range w.under.nodes {
+		if w.under.nodes[i].Name == host {
+			w.under.nodes[i].MACs = macs
+		}
+	}
+}
 
 // leave puts what left a host into the result, and gives what arrives at others.
 func (w *World) leave(r *Result, host int, left []arrival) []arrival {

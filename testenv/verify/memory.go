@@ -86,8 +86,9 @@ func (h *host) switchOptions(m *memory, trace bool) oftest.Options {
 
 // arrival is a frame that comes to a host.
 type arrival struct {
-	host int
-	pkt  oftest.Packet
+	host    int
+	pkt     oftest.Packet
+	carried bool // from another host
 }
 
 // step runs one frame through all switches until nothing moves.
@@ -107,7 +108,7 @@ func (m *memory) step(s Step) (*Outcome, error) {
 	}
 	m.traces = m.traces[:0]
 	o, crossed := &Outcome{}, false
-	queue := []arrival{{at, oftest.Packet{InPort: no, Frame: s.Frame}}}
+	queue := []arrival{{host: at, pkt: oftest.Packet{InPort: no, Frame: s.Frame}}}
 	for n := 0; len(queue) > 0; n++ {
 		if n > 200 {
 			return nil, errRounds
@@ -149,16 +150,16 @@ func (m *memory) outputs(a arrival, r *oftest.Result, o *Outcome) []arrival {
 		case out.Port == GenevePort || out.Port == VXLANPort || out.Port == GREPort:
 			if to, ok := m.wire.hosts[out.Tunnel.Dst]; ok {
 				t := oftest.Tunnel{ID: out.Tunnel.ID, Src: HostAddr(at + 1), Dst: out.Tunnel.Dst}
-				on = append(on, arrival{to, oftest.Packet{InPort: out.Port, Frame: out.Frame, Tunnel: t}})
+				on = append(on, arrival{to, oftest.Packet{InPort: out.Port, Frame: out.Frame, Tunnel: t}, true})
 			}
 		case out.Port == NICPort && m.wire.between(out.Frame) && !(a.pkt.InPort == flow.PortLocal && bytes.Equal(a.pkt.Frame, out.Frame)): // but what the host itself sends
 			owner, known := m.wire.standsFor[model.MAC(out.Frame[:6])]
 			for to := range m.hosts {
 				if to != at && (!known || to == owner) {
-					on = append(on, arrival{to, oftest.Packet{InPort: NICPort, Frame: out.Frame}})
+					on = append(on, arrival{to, oftest.Packet{InPort: NICPort, Frame: out.Frame}, true})
 				}
 			}
-		case out.Port == flow.PortLocal && a.pkt.InPort == NICPort && m.wire.between(out.Frame):
+		case out.Port == flow.PortLocal && a.carried && m.wire.between(out.Frame):
 			// the wire brings every host what is for one of them
 		default:
 			o.Deliveries = append(o.Deliveries, Delivery{dp, m.names[at][out.Port], out.Frame})

@@ -64,9 +64,9 @@ func isHost(frame []byte) bool {
 	return n >= 1 && n <= maxHosts && netip.AddrFrom4([4]byte(frame[28:])) == HostAddr(n) && model.MAC(frame[22:]) != HostMAC(n)
 }
 
-// fromInside reports whether a NIC brings what no device on an underlay without encapsulation sends: a frame that comes from a station.
+// fromInside reports whether a NIC brings what no device sends: on an underlay without encapsulation a frame that comes from a station, and on any one of a tunnel to a host.
 func (d *drawer) fromInside(s Step) bool {
-	return s.Port == NIC && len(s.Frame) >= 12 && d.wire.inside[model.MAC(s.Frame[6:12])]
+	return s.Port == NIC && (len(s.Frame) >= 12 && d.wire.inside[model.MAC(s.Frame[6:12])] || d.wire.forTunnel(s.Frame))
 }
 
 // toItself reports whether a packet is for the address that it comes from. No host sends such; whether a router that translates takes it for an answer to itself is nobody's concern.

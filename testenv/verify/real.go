@@ -10,6 +10,7 @@ import (
 
 	"github.com/openvnet/openvnet/dataplane/ovs"
 	"github.com/openvnet/openvnet/dataplane/pipeline"
+	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/model/reason"
 	"github.com/openvnet/openvnet/ofctl/conn"
 	"github.com/openvnet/openvnet/ofctl/flow"
@@ -69,7 +70,14 @@ func (x *realWorld) load(ctx context.Context, w *World, hs []*host) error {
 	}
 	x.hosts, x.wire, x.names = hs, newWire(w), nil
 	x.rig.SetOutside(func(frame []byte) bool { return !x.inside(frame) })
-	for _, h := range hs {
+	for n, h := range hs {
+		var macs []model.MAC
+		for m, host := range x.wire.standsFor {
+			if host == n {
+				macs = append(macs, m)
+			}
+		}
+		x.rig.SetMACs(h.datapath, macs)
 		names := map[string]string{NIC: NIC, bridge: Local}
 		for _, p := range h.ports {
 			names[fmt.Sprintf("n%d", p.Number)] = p.Name
@@ -78,8 +86,10 @@ func (x *realWorld) load(ctx context.Context, w *World, hs []*host) error {
 		full := h.state.Full()
 		var meters, rest []ofp.Message
 		for _, m := range ovs.Program(&full) {
-			if _, ok := m.(*ofp.MeterMod); ok {
-				meters = append(meters, m)
+			if mod, ok := m.(*ofp.MeterMod); ok {
+				free := *mod // the clock stands still: what is used up would not come back
+				free.Meter.Bands = []flow.Band{{Rate: 1_000_000, Burst: 1_000_000}}
+				meters = append(meters, &free)
 			} else {
 				rest = append(rest, m)
 			}
@@ -93,6 +103,20 @@ func (x *realWorld) load(ctx context.Context, w *World, hs []*host) error {
 		}
 	}
 	return nil
+}
+
+// withoutAnswers gives the outcome without what hosts of the rig may have answered themselves, as hosts do that are asked for their address; nil if there is none such.
+func withoutAnswers(o *Outcome) *Outcome {
+	out := &Outcome{Punts: o.Punts, Drop: o.Drop}
+	for _, d := range o.Deliveries {
+		if d.Port != NIC || !answerOfHost(d.Frame) {
+			out.Deliveries = append(out.Deliveries, d)
+		}
+	}
+	if len(out.Deliveries) == len(o.Deliveries) {
+		return nil
+	}
+	return out
 }
 
 // step runs one frame.
@@ -114,25 +138,15 @@ func (x *realWorld) step(ctx context.Context, s Step) (*Outcome, error) {
 	}
 	o := &Outcome{}
 	for _, d := range append(r.Delivered, r.Local...) {
-		if d.Port == bridge && x.wire.between(d.Frame) {
+		if d.Port == bridge && x.wire.between(d.Frame) && !(s.Port == NIC && d.Host == s.Datapath && bytes.Equal(d.Frame, s.Frame)) {
 			continue // the wire brings every host what is for one of them
 		}
 		n := slices.IndexFunc(x.hosts, func(h *host) bool { return h.datapath == d.Host })
 		o.Deliveries = append(o.Deliveries, Delivery{d.Host, x.names[n][d.Port], d.Frame})
 	}
-	answers := 0 // of hosts themselves, which the rig's give
-	for _, d := range r.Local {
-		if asksHost(d.Frame) {
-			answers++
-		}
-	}
 	crossed := false
 	for _, t := range r.Wire {
 		crossed = crossed || t.To != "" && x.wire.between(t.Sent)
-		if answers > 0 && answerOfHost(t.Sent) {
-			answers--
-			continue
-		}
 		if t.To == "" && !x.inside(t.Sent) {
 			o.Deliveries = append(o.Deliveries, Delivery{t.From, NIC, t.Sent})
 		}
@@ -200,9 +214,17 @@ func (x *wire) tunnelled(frame []byte) bool {
 		return false
 	}
 	_, from := x.hosts[netip.AddrFrom4([4]byte(frame[26:]))]
+	return from && x.forTunnel(frame)
+}
+
+// forTunnel reports whether a frame is for the tunnel end of a host.
+func (x *wire) forTunnel(frame []byte) bool {
+	if len(frame) < 38 || binary.BigEndian.Uint16(frame[12:]) != 0x0800 {
+		return false
+	}
 	_, to := x.hosts[netip.AddrFrom4([4]byte(frame[30:]))]
 	port := binary.BigEndian.Uint16(frame[36:])
-	return from && to && (frame[23] == 47 || frame[23] == 17 && (port == genevePort || port == vxlanPort))
+	return to && (frame[23] == 47 || frame[23] == 17 && (port == genevePort || port == vxlanPort))
 }
 
 // UDP ports of tunnels (RFC 8926, RFC 7348).
@@ -210,15 +232,6 @@ const (
 	genevePort = 6081
 	vxlanPort  = 4789
 )
-
-// asksHost reports whether a frame asks by ARP for a host.
-func asksHost(frame []byte) bool {
-	if len(frame) < 42 || binary.BigEndian.Uint16(frame[12:]) != 0x0806 || frame[21] != 1 {
-		return false
-	}
-	n := int(frame[41])
-	return n >= 1 && n <= maxHosts && netip.AddrFrom4([4]byte(frame[38:])) == HostAddr(n)
-}
 
 // answerOfHost reports whether a frame is the answer of a host to a question of ARP: the one in the rig answers itself.
 func answerOfHost(frame []byte) bool {

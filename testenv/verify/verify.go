@@ -201,7 +201,11 @@ func (t *trial) step(ctx context.Context, s Step) (*Outcome, error) {
 	if err != nil {
 		return nil, fmt.Errorf("with Open vSwitch: %w", err)
 	}
-	if want := t.realJudge.judge(s, there); want != "" {
+	want := t.realJudge.judge(s, there)
+	if less := withoutAnswers(there); want != "" && less != nil && t.realJudge.judge(s, less) == "" {
+		return got, nil
+	}
+	if want != "" {
 		return nil, fmt.Errorf("the oracle says:\n%sOpen vSwitch does:\n%s%s%s", want, there, strings.Join(t.memory.traces, ""), t.real.explain(ctx, s))
 	}
 	return got, nil

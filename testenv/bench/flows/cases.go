@@ -61,8 +61,15 @@ func groups1000x10() built {
 				b.without = append(b.without, m)
 				continue
 			}
-			if h == hosts-1 && k == ports-1 { // one more member, on another host
-				b.change = []model.Object{&model.SecurityGroupInterface{Meta: w.next(model.SecurityGroupInterfaces), SecurityGroupUUID: groups[0].UUID, InterfaceUUID: i.UUID}}
+			if h == hosts-1 && k == ports-1 { // one more member, on another host, with what the host is not told before
+				b.change = []model.Object{i}
+				for _, l := range graph.Children[*model.MACLease](w.g, i.UUID, "mac_leases.interface_uuid") {
+					b.change = append(b.change, l)
+				}
+				for _, l := range graph.Children[*model.IPLease](w.g, i.UUID, "ip_leases.interface_uuid") {
+					b.change = append(b.change, l)
+				}
+				b.change = append(b.change, &model.SecurityGroupInterface{Meta: w.next(model.SecurityGroupInterfaces), SecurityGroupUUID: groups[0].UUID, InterfaceUUID: i.UUID})
 			}
 		}
 	}

@@ -1,6 +1,8 @@
 package compile
 
 import (
+	"slices"
+
 	"github.com/openvnet/openvnet/dataplane/pipeline"
 	"github.com/openvnet/openvnet/dataplane/state"
 	"github.com/openvnet/openvnet/model"
@@ -189,9 +191,15 @@ func (d *rerouted) row(r *model.TranslationStaticAddress) {
 	}
 }
 
-// flip sees to what has come to this host or left it.
+// flip sees to what has come to this host or left it, and to the ways to legs on another host that it has come to or left.
 func (d *rerouted) flip(p span.Pair) {
 	if p.Datapath != d.in.Self {
+		for i := range d.in.X.InterfacesAt(p.Datapath) {
+			o, ok := graph.Lookup[*model.Interface](d.in.X.Graph(), i)
+			if ok && o.Mode == model.InterfaceSimulated && slices.Contains(d.in.X.Domains(i), p.Network) {
+				d.unit("leg", i)
+			}
+		}
 		return
 	}
 	switch model.ByUUID(p.Network) {

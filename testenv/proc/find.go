@@ -49,7 +49,7 @@ func find(is func(pid int) bool) []Record {
 		}
 		// The start time is read first: if the pid changes hands in between, the record matches neither process.
 		st, err := readStat(pid)
-		if err != nil || st.state == 'Z' || !is(pid) {
+		if err != nil || !st.alive() || !is(pid) {
 			continue
 		}
 		args, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))

@@ -136,10 +136,11 @@ func WriteFile(path string, b []byte) error {
 	return err
 }
 
-// Alive reports whether this very process runs; a zombie does not.
+// Alive reports whether this very process runs. A zombie does not, unless a thread of it is still on its way out: until the last one has
+// gone the process holds its files and their locks.
 func (r Record) Alive() bool {
 	st, err := readStat(r.PID)
-	return err == nil && st.start == r.Start && st.state != 'Z' && st.state != 'X'
+	return err == nil && st.start == r.Start && st.alive()
 }
 
 // Signal sends sig to the process, and to nothing else; ErrGone when it has ended.
@@ -211,9 +212,12 @@ func (r Record) open() (int, error) {
 }
 
 type stat struct {
-	state byte
-	start uint64
+	state   byte
+	threads int
+	start   uint64
 }
+
+func (s stat) alive() bool { return s.state != 'Z' && s.state != 'X' || s.threads > 1 }
 
 // readStat reads /proc/PID/stat. The second field, the name, may hold spaces and parentheses, so the count starts
 // after the last ')'.
@@ -226,6 +230,10 @@ func readStat(pid int) (stat, error) {
 	if len(f) < 20 {
 		return stat{}, fmt.Errorf("/proc/%d/stat has %d fields after the name", pid, len(f))
 	}
+	threads, err := strconv.Atoi(string(f[17]))
+	if err != nil {
+		return stat{}, fmt.Errorf("/proc/%d/stat: threads: %w", pid, err)
+	}
 	start, err := strconv.ParseUint(string(f[19]), 10, 64)
-	return stat{state: f[0][0], start: start}, err
+	return stat{state: f[0][0], threads: threads, start: start}, err
 }

@@ -3,8 +3,10 @@ package proc_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +16,23 @@ import (
 	"github.com/openvnet/openvnet/testenv/proc"
 	"github.com/openvnet/openvnet/testenv/wait"
 )
+
+// leaderless asks this program to be a process whose first thread ends at once and whose others do not.
+const leaderless = "PROC_TEST_LEADERLESS"
+
+func init() {
+	if os.Getenv(leaderless) != "" {
+		runtime.LockOSThread()
+	}
+}
+
+func TestMain(m *testing.M) {
+	if os.Getenv(leaderless) != "" {
+		go unix.Poll(nil, 60_000)               //nolint:errcheck // it is killed
+		unix.RawSyscall(unix.SYS_EXIT, 0, 0, 0) //nolint:errcheck // of this thread
+	}
+	os.Exit(m.Run())
+}
 
 func startSh(t *testing.T, script string, env ...string) (proc.Record, string) {
 	t.Helper()
@@ -107,5 +126,31 @@ func TestStartFailureLeavesNoRecord(t *testing.T) {
 	}
 	if _, err := proc.Load(filepath.Join(dir, "r.json")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("Load = %v, want not exist", err)
+	}
+}
+
+func TestZombieWithThreadsIsAlive(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	r, err := proc.Start(proc.Spec{
+		Args: []string{self}, Env: []string{leaderless + "=1"}, Log: filepath.Join(dir, "log"), Record: filepath.Join(dir, "self.json"), Session: proc.Tied,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wait.For(t, 10*time.Second, "the first thread's end", func() error {
+		if b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", r.PID)); !strings.Contains(string(b), ") Z ") {
+			return errors.New(string(b))
+		}
+		return nil
+	})
+	if !r.Alive() {
+		t.Error("not alive with threads that run")
+	}
+	if err := r.Kill(t.Context()); err != nil || r.Alive() {
+		t.Errorf("after Kill: alive %v, %v", r.Alive(), err)
 	}
 }

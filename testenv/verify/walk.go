@@ -150,11 +150,11 @@ func (w *walk) to(ctx context.Context, next *World) error {
 		k.failing = w.faults
 	}
 	for len(changes) > 0 {
-		size := min(len(changes), 1+w.r.IntN(12))
-		if err := w.batch(ctx, changes[:size]); err != nil {
+		var now []graph.Change
+		now, changes = w.together(changes, min(len(changes), 1+w.r.IntN(12)))
+		if err := w.batch(ctx, now); err != nil {
 			return err
 		}
-		changes = changes[size:]
 	}
 	for _, k := range w.hosts {
 		k.failing = false
@@ -166,6 +166,60 @@ func (w *walk) to(ctx context.Context, next *World) error {
 		}
 	}
 	return nil
+}
+
+// together parts the first so many changes from the others, with those that have to come with them: no store has two objects with one unique key.
+func (w *walk) together(changes []graph.Change, size int) (now, later []graph.Change) {
+	holders := map[string]string{}
+	for o := range w.x.Graph().All() {
+		for _, k := range uniqueKeys(o) {
+			holders[k] = o.Base().UUID
+		}
+	}
+	with := map[string]bool{}
+	for n, c := range changes {
+		if n < size {
+			with[c.UUID] = true
+		}
+	}
+	for again := true; again; {
+		again = false
+		for _, c := range changes {
+			if !with[c.UUID] || c.Object == nil {
+				continue
+			}
+			for _, k := range uniqueKeys(c.Object) {
+				if holder := holders[k]; holder != "" && holder != c.UUID && !with[holder] {
+					with[holder], again = true, true
+				}
+			}
+		}
+	}
+	for _, c := range changes {
+		if with[c.UUID] {
+			now = append(now, c)
+		} else {
+			later = append(later, c)
+		}
+	}
+	return now, later
+}
+
+// uniqueKeys gives what of an object no other may have.
+func uniqueKeys(o model.Object) []string {
+	r := model.Of(o)
+	var keys []string
+	for _, u := range r.Uniques {
+		k, ok := u.Key(o)
+		switch {
+		case !ok:
+		case u.Shared:
+			keys = append(keys, u.Name+" "+k)
+		default:
+			keys = append(keys, r.Plural+" "+u.Name+" "+k)
+		}
+	}
+	return keys
 }
 
 // ports gives a host's bridge the ports of the next world.

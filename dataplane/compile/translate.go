@@ -96,6 +96,9 @@ func (l leg) restRemembered(b *pipeline.Builder, passes bool) {
 		b.Flow(pipeline.TranslateOut, prioPassthrough, at, flow.CT{Commit: passes, Zone: zoneOut, NAT: &nat, Recirc: true, Table: pipeline.L3Send.ID})
 	}
 	if passes {
+		// A row with a route link has led it there, but it cannot begin a conversation: the routes decide, as if there were no row.
+		b.Flow(pipeline.L3Route, prioLost, pipeline.Preds{pipeline.Egress.Is(l.ID), flow.CTZone.Is(uint64(zoneIn)), flow.CTState.Masked(flow.CTTracked|flow.CTInvalid, flow.CTTracked|flow.CTInvalid)},
+			flow.CTClear{}, flow.Resubmit{Table: pipeline.L3Source.ID})
 		return
 	}
 	lost := func(t *pipeline.Table, zone uint16, translated uint64) {

@@ -25,7 +25,7 @@ var (
 		ID: idL3Route, Name: "l3_route", Doc: "The route to the destination, by the longest prefix: leg and next hop here, or the host of the leg. What is for a leg itself is answered or refused. What a row with a route link should have translated, and the connection tracker has not, ends here.",
 		Matches: []flow.Field{flow.EthType, flow.IPv4Dst, flow.IPv6Dst, flow.IPProto, flow.ICMPType, flow.ICMPCode, flow.ICMPv6Type, flow.ICMPv6Code, flow.CTState, flow.CTZone}, Reads: []Register{RouteLink, Remote, Egress},
 		Sets:   []flow.Field{flow.InPort16, flow.IPv4Src, flow.IPv4Dst, flow.IPv6Src, flow.IPv6Dst, flow.IPTTL, flow.ICMPType, flow.ICMPv6Type},
-		Writes: []Register{Network, Egress, NextHop, Subnet, Remote}, Next: []uint8{idL3Out, idTransport}, Again: []uint8{idL3Route, idL3Out, idTransport}, Miss: reason.NoRoute,
+		Writes: []Register{Network, Egress, NextHop, Subnet, Remote}, Next: []uint8{idL3Out, idTransport}, Again: []uint8{idL3Source, idL3Route, idL3Out, idTransport}, Miss: reason.NoRoute,
 	}
 	L3Out = &Table{
 		ID: idL3Out, Name: "l3_out", Doc: "Leaving through a leg: the TTL; translation, or the connection tracker where the leg remembers conversations.",

@@ -14,7 +14,7 @@ type Conversations struct {
 	inside   map[translated]binding // by what is seen in the route link
 	balanced map[balance]string     // uuid of the route
 	firsts   map[fragmented]transport
-	answered map[answered]struct{}
+	answers  map[allowance]progress
 }
 
 // Learn adds what the filters and routers on the frame's way remember of it. The outcome is of Judge with these conversations.
@@ -29,7 +29,7 @@ func (c *Conversations) Learn(o Outcome) {
 
 // Clone gives a copy that learns by itself.
 func (c *Conversations) Clone() *Conversations {
-	return &Conversations{copied(c.allowed), copied(c.outside), copied(c.inside), copied(c.balanced), copied(c.firsts), copied(c.answered)}
+	return &Conversations{copied(c.allowed), copied(c.outside), copied(c.inside), copied(c.balanced), copied(c.firsts), copied(c.answers)}
 }
 
 // copied is maps.Clone that makes a map of nil too.
@@ -104,15 +104,21 @@ type allowance struct {
 	tuple  tuple
 }
 
-// answered is a conversation of which an answer has passed the filter.
-type answered allowance
+// progress is how far a conversation that a filter has allowed has come.
+type progress uint8
 
-func (a answered) add(c *Conversations) { c.answered[a] = struct{}{} }
+const (
+	unanswered   progress = iota
+	answered              // an answer has passed the filter
+	acknowledged          // and then a TCP segment with ACK of the end that began
+)
 
-func (r *run) isAnswered(a allowance) bool {
-	_, ok := r.c.answered[answered(a)]
-	return ok
+type progressed struct {
+	allowance
+	to progress
 }
+
+func (a progressed) add(c *Conversations) { c.answers[a.allowance] = a.to }
 
 type statefulFilter uint8
 
@@ -136,10 +142,11 @@ func (r *run) knows(a allowance) bool {
 	return false
 }
 
-// translated is one side of a conversation at a leg. There peer is who is talked to in the leg's network, and own the other end: by its address
-// there (outside), or in the route link (inside). Answers have the same key.
+// translated is one side of a conversation at a leg that began with a packet that passed it that way. There peer is who is talked to in the leg's
+// network, and own the other end: by its address there (outside), or in the route link (inside). Answers have the same key.
 type translated struct {
 	leg       string
+	began     towards
 	proto     uint8
 	peer, own netip.AddrPort
 }
@@ -159,30 +166,65 @@ func (b bound) add(c *Conversations) {
 	c.outside[b.outside], c.inside[b.inside] = b.binding, b.binding
 }
 
-// boundOutside gives the conversation at the leg with those ends in its network.
-func (r *run) boundOutside(k translated) (binding, bool) {
-	if b, ok := r.c.outside[k]; ok {
+// bound gives the conversation at the leg with those ends in its network (the way is into the route link) or in the route link.
+func (r *run) bound(k translated, way towards) (binding, bool) {
+	known := r.c.outside
+	if way == towardsOutside {
+		known = r.c.inside
+	}
+	if b, ok := known[k]; ok {
 		return b, true
 	}
 	for _, m := range r.out.memos {
-		if b, ok := m.(bound); ok && b.outside == k {
+		if b, ok := m.(bound); ok && (way == towardsInside && b.outside == k || way == towardsOutside && b.inside == k) {
 			return b.binding, true
 		}
 	}
 	return binding{}, false
 }
 
-// boundInside gives the conversation at the leg with those ends in the route link.
-func (r *run) boundInside(k translated) (binding, bool) {
-	if b, ok := r.c.inside[k]; ok {
-		return b, true
+// conversation gives that of a packet which passes a leg that way: one that began the other way, of which it is an answer, or else one that began this way.
+func (r *run) conversation(leg *iface, p *packet, t tuple, way towards) (binding, bool) {
+	k := translated{leg.UUID, way.back(), t.proto, t.from, t.to}
+	if way == towardsOutside {
+		k.peer, k.own = t.to, t.from
 	}
-	for _, m := range r.out.memos {
-		if b, ok := m.(bound); ok && b.inside == k {
-			return b.binding, true
+	if t.echo != echoRequest && p.begun != leg {
+		if b, ok := r.bound(k, way); ok {
+			return b, true
 		}
 	}
-	return binding{}, false
+	if t.echo == echoAnswer {
+		return binding{}, false
+	}
+	k.began = way
+	b, ok := r.bound(k, way)
+	if ok && way == towardsInside {
+		p.begun = leg
+	}
+	return b, ok
+}
+
+// about gives the conversation of the packet that an ICMP error is about which passes a leg that way: the packet has gone the other way.
+func (r *run) about(leg *iface, in *packet, way towards) (binding, bool) {
+	t, ok := in.tuple()
+	if !ok {
+		return binding{}, false
+	}
+	k := translated{leg.UUID, way.back(), t.proto, t.to, t.from}
+	if way == towardsOutside {
+		k.peer, k.own = t.from, t.to
+	}
+	if t.echo != echoAnswer {
+		if b, ok := r.bound(k, way); ok {
+			return b, true
+		}
+	}
+	if t.echo == echoRequest {
+		return binding{}, false
+	}
+	k.began = way
+	return r.bound(k, way)
 }
 
 // balance is a choice among routes of equal cost.

@@ -59,7 +59,7 @@ func (r *run) passes(i *iface, dir direction, h *host, d *domain, p *packet) boo
 	if p.fragment && v.action != pass {
 		if whole, ok := r.together(p); !ok {
 			return false
-		} else if t, ok := whole.tuple(); ok && v.why == reason.SecurityGroup && r.isAnswered(allowance{i.UUID, groupFilter, t}) {
+		} else if t, ok := whole.tuple(); ok && v.why == reason.SecurityGroup && r.c.answers[allowance{i.UUID, groupFilter, t}] != unanswered {
 			return true // no rule decides, and the conversation has been answered
 		}
 	}
@@ -101,9 +101,13 @@ func (r *run) stateful(i *iface, f statefulFilter, v verdict, p *packet) bool {
 	whole, seen := r.together(p)
 	t, ok := whole.tuple()
 	ok = ok && seen
-	isAnswer := ok && t != t.answer() && !whole.syn && knows(t.answer())
-	if asked := (allowance{i.UUID, f, t.answer()}); isAnswer && !r.isAnswered(asked) {
-		r.out.memos = append(r.out.memos, answered(asked))
+	asked := allowance{i.UUID, f, t.answer()}
+	isAnswer := ok && t != t.answer() && knows(t.answer()) && (!whole.syn || r.c.answers[asked] == acknowledged)
+	switch own := (allowance{i.UUID, f, t}); {
+	case isAnswer && r.c.answers[asked] == unanswered:
+		r.out.memos = append(r.out.memos, progressed{asked, answered})
+	case ok && whole.ack && r.c.answers[own] == answered:
+		r.out.memos = append(r.out.memos, progressed{own, acknowledged})
 	}
 	switch {
 	case v.action == passWithMemory && ok && !isAnswer && !knows(t) && whole.begins(t):

@@ -56,6 +56,8 @@ type packet struct {
 	id       uint32 // of the packet that it is a fragment of
 	transport
 	first transport // of the first fragment: what it would say if it were the whole packet
+
+	begun *iface // the pinned leg that it came in by, in a conversation that began this way
 }
 
 // transport is what the transport header says.
@@ -64,6 +66,7 @@ type transport struct {
 	fromPort, toPort uint16
 	syn              bool // TCP with SYN and without ACK: a beginning
 	synAck           bool // TCP with SYN and ACK: the answer to a beginning
+	ack              bool // TCP with ACK
 	icmp             icmp // ICMP in IPv4, ICMPv6 in IPv6
 }
 
@@ -219,6 +222,7 @@ func (p *packet) parseTransport(e extent) {
 		p.hasPorts, p.fromPort, p.toPort = true, binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
 		p.syn = p.proto == protoTCP && len(b) > 13 && b[13]&0x12 == 0x02
 		p.synAck = p.proto == protoTCP && len(b) > 13 && b[13]&0x12 == 0x12
+		p.ack = p.proto == protoTCP && len(b) > 13 && b[13]&0x10 == 0x10
 	case p.proto == protoICMP && p.ether == etherIPv4 && len(b) >= 8, p.proto == protoICMPv6 && p.ether == etherIPv6 && len(b) >= 8:
 		p.parseICMP(b)
 	}

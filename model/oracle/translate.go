@@ -91,6 +91,7 @@ func other(side netip.AddrPort, port uint16) netip.AddrPort {
 // another conversation inside is not translated [translation].
 func (r *run) translateInward(leg *iface, p *packet) (string, reason.Reason) {
 	ts := leg.translations
+	p.begun = nil
 	whole := *p
 	if leg.pinned() {
 		var ok bool
@@ -102,17 +103,14 @@ func (r *run) translateInward(leg *iface, p *packet) (string, reason.Reason) {
 	remembers := leg.pinned() && isTuple
 	if leg.pinned() {
 		if in, ok := p.embedded(); ok {
-			if t, ok := in.tuple(); ok { // a packet that has gone out; the peer's side tells of it
-				if b, ok := r.boundOutside(translated{leg.UUID, t.proto, t.to, t.from}); ok {
-					p.setTranslatedError(b.inside, towardsInside)
-					return b.link, reason.None
-				}
+			if b, ok := r.about(leg, &in, towardsInside); ok {
+				p.setTranslatedError(b.inside, towardsInside)
+				return b.link, reason.None
 			}
 		}
 	}
-	outside := translated{leg.UUID, t.proto, t.from, t.to}
 	if remembers {
-		if b, ok := r.boundOutside(outside); ok {
+		if b, ok := r.conversation(leg, p, t, towardsInside); ok {
 			p.setTranslated(b.inside, towardsInside)
 			return b.link, reason.None
 		}
@@ -120,7 +118,7 @@ func (r *run) translateInward(leg *iface, p *packet) (string, reason.Reason) {
 	if remembers && !whole.begins(t) || leg.pinned() && !isTuple {
 		return "", ts.untranslated()
 	}
-	b := binding{outside: outside.own, inside: outside.own}
+	b := binding{outside: t.to, inside: t.to}
 	at := slices.IndexFunc(ts.rows, func(n row) bool { return whole.isOf(n.outside, p.to, whole.toPort) })
 	switch {
 	case at >= 0:
@@ -129,10 +127,11 @@ func (r *run) translateInward(leg *iface, p *packet) (string, reason.Reason) {
 		return "", reason.Translation
 	}
 	if remembers {
-		inside := translated{leg.UUID, t.proto, t.from, b.inside}
-		switch _, taken := r.boundInside(inside); {
+		inside := translated{leg.UUID, towardsInside, t.proto, t.from, b.inside}
+		switch _, taken := r.bound(inside, towardsOutside); {
 		case !taken:
-			r.out.memos = append(r.out.memos, bound{outside, inside, b})
+			r.out.memos = append(r.out.memos, bound{translated{leg.UUID, towardsInside, t.proto, t.from, t.to}, inside, b})
+			p.begun = leg
 		case at >= 0:
 			return "", reason.Translation
 		}
@@ -160,17 +159,14 @@ func (r *run) translateOutward(leg *iface, l *link, p *packet) reason.Reason {
 	remembers := leg.pinned() && isTuple
 	if leg.pinned() {
 		if in, ok := p.embedded(); ok {
-			if t, ok := in.tuple(); ok { // a packet that has come in; our side tells of it
-				if b, ok := r.boundInside(translated{leg.UUID, t.proto, t.from, t.to}); ok {
-					p.setTranslatedError(b.outside, towardsOutside)
-					return reason.None
-				}
+			if b, ok := r.about(leg, &in, towardsOutside); ok {
+				p.setTranslatedError(b.outside, towardsOutside)
+				return reason.None
 			}
 		}
 	}
-	inside := translated{leg.UUID, t.proto, t.to, t.from}
 	if remembers {
-		if b, ok := r.boundInside(inside); ok && inside.peer != inside.own { // what is for its own sender answers nothing
+		if b, ok := r.conversation(leg, p, t, towardsOutside); ok {
 			p.setTranslated(b.outside, towardsOutside)
 			return reason.None
 		}
@@ -178,7 +174,7 @@ func (r *run) translateOutward(leg *iface, l *link, p *packet) reason.Reason {
 	if remembers && !whole.begins(t) || leg.pinned() && !isTuple {
 		return ts.untranslated()
 	}
-	b := binding{outside: inside.own, inside: inside.own}
+	b := binding{outside: t.from, inside: t.from}
 	changes := true
 	at := slices.IndexFunc(ts.rows, func(n row) bool {
 		return (n.link == "" || n.link == l.uuid) && whole.isOf(n.inside, p.from, whole.fromPort)
@@ -199,9 +195,9 @@ func (r *run) translateOutward(leg *iface, l *link, p *packet) reason.Reason {
 	}
 	if remembers {
 		outside := outsideOf(leg, t, b.outside)
-		switch _, taken := r.boundOutside(outside); {
+		switch _, taken := r.bound(outside, towardsInside); {
 		case !taken:
-			r.out.memos = append(r.out.memos, bound{outside, inside, b})
+			r.out.memos = append(r.out.memos, bound{outside, translated{leg.UUID, towardsOutside, t.proto, t.to, t.from}, b})
 		case changes:
 			return reason.Translation
 		}
@@ -240,14 +236,14 @@ func outsideOf(leg *iface, t tuple, own netip.AddrPort) translated {
 	if t.echo != noEcho {
 		peer = netip.AddrPortFrom(peer.Addr(), own.Port())
 	}
-	return translated{leg.UUID, t.proto, peer, own}
+	return translated{leg.UUID, towardsOutside, t.proto, peer, own}
 }
 
 // freePort gives the port, or the echo id, with which a conversation is hidden behind the address: its own, or if that is taken another one. It
 // is false if there is none.
 func (r *run) freePort(leg *iface, t tuple, a netip.Addr) (uint16, bool) {
 	free := func(port uint16) bool {
-		_, taken := r.boundOutside(outsideOf(leg, t, netip.AddrPortFrom(a, port)))
+		_, taken := r.bound(outsideOf(leg, t, netip.AddrPortFrom(a, port)), towardsInside)
 		return !taken
 	}
 	own := t.from.Port()
@@ -281,6 +277,8 @@ const (
 	towardsInside  towards = iota // into the route link: the destination is translated
 	towardsOutside                // into the network: the source is
 )
+
+func (w towards) back() towards { return towardsOutside - w }
 
 // setTranslated writes the other end of a conversation.
 func (p *packet) setTranslated(end netip.AddrPort, way towards) {

@@ -89,7 +89,7 @@ func (in *Input) stationIn(i *model.Interface) func(Domain) bool {
 			case d.physical():
 				return pinned
 			case d.internal():
-				return here
+				return here && d.Present
 			}
 			return true
 		}

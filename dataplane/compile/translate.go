@@ -74,10 +74,15 @@ func (l leg) remember(b *pipeline.Builder) {
 		b.Flow(pipeline.L3In, prioAllow, at, append(arrival(), flow.CT{Zone: zoneOut, NAT: &flow.NAT{}, Recirc: true, Table: pipeline.TranslateIn.ID})...)
 		b.Flow(pipeline.L3Out, prioAllow, at, flow.DecTTL{}, flow.CT{Zone: zoneIn, NAT: &flow.NAT{}, Recirc: true, Table: pipeline.TranslateOut.ID})
 	}
-	for _, is := range []uint64{flow.CTReply, flow.CTRelated} {
-		answer := pipeline.Preds{pipeline.Egress.Is(l.ID), flow.CTState.Masked(flow.CTTracked|is, flow.CTTracked|is)}
-		b.Flow(pipeline.TranslateIn, prioAnswer, answer, flow.GotoTable{Table: pipeline.L3Source.ID})
-		b.Flow(pipeline.TranslateOut, prioAnswer, answer, flow.GotoTable{Table: pipeline.L3Send.ID})
+	// A SYN alone that meets another one is translated back but called new. What has come in untranslated is called translated in its source.
+	is := func(state uint64) pipeline.Preds {
+		return pipeline.Preds{pipeline.Egress.Is(l.ID), flow.CTState.Masked(flow.CTTracked|state, flow.CTTracked|state)}
+	}
+	for _, state := range []uint64{flow.CTReply, flow.CTRelated, flow.CTDNAT} {
+		b.Flow(pipeline.TranslateIn, prioAnswer, is(state), flow.GotoTable{Table: pipeline.L3Source.ID})
+	}
+	for _, state := range []uint64{flow.CTReply, flow.CTRelated, flow.CTSNAT} {
+		b.Flow(pipeline.TranslateOut, prioAnswer, is(state), flow.GotoTable{Table: pipeline.L3Send.ID})
 	}
 }
 

@@ -60,7 +60,7 @@ func (r *run) serve(d *domain, p packet) {
 
 // answerEcho makes an echo request the answer to it. The frame is the packet's own.
 func (p *packet) answerEcho() {
-	p.begun = nil
+	p.begun, p.through = nil, nil
 	from, to := p.from, p.to
 	p.setFrom(to)
 	p.setTo(from)

@@ -205,11 +205,11 @@ func (r *run) conversation(leg *iface, p *packet, t tuple, way towards) (binding
 	return b, ok
 }
 
-// about gives the conversation of the packet that an ICMP error is about which passes a leg that way: the packet has gone the other way.
-func (r *run) about(leg *iface, in *packet, way towards) (binding, bool) {
+// about gives the conversation of the packet that an ICMP error is about which passes a leg that way, and how that began: the packet has gone the other way.
+func (r *run) about(leg *iface, in *packet, way towards) (b binding, began towards, ok bool) {
 	t, ok := in.tuple()
 	if !ok {
-		return binding{}, false
+		return b, began, false
 	}
 	k := translated{leg.UUID, way.back(), t.proto, t.to, t.from}
 	if way == towardsOutside {
@@ -217,14 +217,15 @@ func (r *run) about(leg *iface, in *packet, way towards) (binding, bool) {
 	}
 	if t.echo != echoAnswer {
 		if b, ok := r.bound(k, way); ok {
-			return b, true
+			return b, k.began, true
 		}
 	}
 	if t.echo == echoRequest {
-		return binding{}, false
+		return b, began, false
 	}
 	k.began = way
-	return r.bound(k, way)
+	b, ok = r.bound(k, way)
+	return b, way, ok
 }
 
 // balance is a choice among routes of equal cost.

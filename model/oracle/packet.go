@@ -57,7 +57,8 @@ type packet struct {
 	transport
 	first transport // of the first fragment: what it would say if it were the whole packet
 
-	begun *iface // the pinned leg that it came in by, in a conversation that began this way
+	begun   *iface // the pinned leg that it came in by, in a conversation that began this way
+	through *iface // the pinned leg that it came in by untranslated, or as an ICMP error about a conversation that began this way
 }
 
 // transport is what the transport header says.

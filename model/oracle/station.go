@@ -121,13 +121,13 @@ func (w *World) addStationsAt(i *iface, h *host) {
 // station gives the interface's station in the domain, which it makes if need be; nil if there is none:
 //
 //	host       in physical networks only (LOCAL), internal in internal ones only
-//	simulated  in a physical network if it is pinned
+//	simulated  in a physical network if it is pinned; in an internal one, if it is not, where that is present
 //	any        while no other interface has the MAC address there
 func (w *World) station(i *iface, mac model.MAC, d *domain) *station {
 	switch {
 	case i.Mode == model.InterfaceHost && !d.physical, i.Mode == model.InterfaceInternal && d.home == nil:
 		return nil
-	case i.Mode == model.InterfaceSimulated && d.physical && !i.pinned():
+	case i.Mode == model.InterfaceSimulated && !i.pinned() && (d.physical || d.home != nil && !d.present[d.home]):
 		return nil
 	}
 	s := d.stations[mac]

@@ -91,7 +91,7 @@ func other(side netip.AddrPort, port uint16) netip.AddrPort {
 // another conversation inside is not translated [translation].
 func (r *run) translateInward(leg *iface, p *packet) (string, reason.Reason) {
 	ts := leg.translations
-	p.begun = nil
+	p.begun, p.through = nil, nil
 	whole := *p
 	if leg.pinned() {
 		var ok bool
@@ -103,8 +103,11 @@ func (r *run) translateInward(leg *iface, p *packet) (string, reason.Reason) {
 	remembers := leg.pinned() && isTuple
 	if leg.pinned() {
 		if in, ok := p.embedded(); ok {
-			if b, ok := r.about(leg, &in, towardsInside); ok {
+			if b, began, ok := r.about(leg, &in, towardsInside); ok {
 				p.setTranslatedError(b.inside, towardsInside)
+				if began == towardsInside {
+					p.through = leg
+				}
 				return b.link, reason.None
 			}
 		}
@@ -112,6 +115,9 @@ func (r *run) translateInward(leg *iface, p *packet) (string, reason.Reason) {
 	if remembers {
 		if b, ok := r.conversation(leg, p, t, towardsInside); ok {
 			p.setTranslated(b.inside, towardsInside)
+			if p.begun == leg && b.inside == b.outside {
+				p.through = leg
+			}
 			return b.link, reason.None
 		}
 	}
@@ -132,6 +138,9 @@ func (r *run) translateInward(leg *iface, p *packet) (string, reason.Reason) {
 		case !taken:
 			r.out.memos = append(r.out.memos, bound{translated{leg.UUID, towardsInside, t.proto, t.from, t.to}, inside, b})
 			p.begun = leg
+			if at < 0 {
+				p.through = leg
+			}
 		case at >= 0:
 			return "", reason.Translation
 		}
@@ -147,6 +156,9 @@ func (r *run) translateInward(leg *iface, p *packet) (string, reason.Reason) {
 // Open: an ICMP error about a translated conversation gets the outer source address that the conversation has outside, whoever sent it. Answers in a conversation
 // that has begun inside enter as all else does, even if the row that translated it names a route link.
 func (r *run) translateOutward(leg *iface, l *link, p *packet) reason.Reason {
+	if p.through == leg {
+		return reason.None
+	}
 	ts := leg.translations
 	whole := *p
 	if leg.pinned() {
@@ -159,7 +171,7 @@ func (r *run) translateOutward(leg *iface, l *link, p *packet) reason.Reason {
 	remembers := leg.pinned() && isTuple
 	if leg.pinned() {
 		if in, ok := p.embedded(); ok {
-			if b, ok := r.about(leg, &in, towardsOutside); ok {
+			if b, _, ok := r.about(leg, &in, towardsOutside); ok {
 				p.setTranslatedError(b.outside, towardsOutside)
 				return reason.None
 			}
@@ -188,6 +200,12 @@ func (r *run) translateOutward(leg *iface, l *link, p *packet) reason.Reason {
 			return reason.Translation
 		}
 		b.outside = netip.AddrPortFrom(ts.masquerade(p.from), port)
+	case ts.passthrough && remembers:
+		port, ok := r.freePort(leg, t, p.from)
+		if !ok {
+			return reason.None
+		}
+		b.outside = netip.AddrPortFrom(p.from, port)
 	case ts.passthrough:
 		changes = false
 	default:
@@ -243,7 +261,12 @@ func outsideOf(leg *iface, t tuple, own netip.AddrPort) translated {
 // is false if there is none.
 func (r *run) freePort(leg *iface, t tuple, a netip.Addr) (uint16, bool) {
 	free := func(port uint16) bool {
-		_, taken := r.bound(outsideOf(leg, t, netip.AddrPortFrom(a, port)), towardsInside)
+		k := outsideOf(leg, t, netip.AddrPortFrom(a, port))
+		_, taken := r.bound(k, towardsInside) // by answers in another conversation
+		if !taken && t.echo == noEcho {
+			k.peer, k.own = k.own, k.peer
+			_, taken = r.bound(k, towardsOutside) // or by what began it
+		}
 		return !taken
 	}
 	own := t.from.Port()

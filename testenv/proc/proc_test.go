@@ -20,7 +20,7 @@ import (
 // leaderless asks this program to be a process whose first thread ends at once and whose others do not.
 const leaderless = "PROC_TEST_LEADERLESS"
 
-func init() {
+func init() { //nolint:gochecknoinits // what runs later need not run on the first thread
 	if os.Getenv(leaderless) != "" {
 		runtime.LockOSThread()
 	}
@@ -28,8 +28,8 @@ func init() {
 
 func TestMain(m *testing.M) {
 	if os.Getenv(leaderless) != "" {
-		go unix.Poll(nil, 60_000)               //nolint:errcheck // it is killed
-		unix.RawSyscall(unix.SYS_EXIT, 0, 0, 0) //nolint:errcheck // of this thread
+		go unix.Poll(nil, 60_000)
+		unix.RawSyscall(unix.SYS_EXIT, 0, 0, 0) // ends this thread
 	}
 	os.Exit(m.Run())
 }

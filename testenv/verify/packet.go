@@ -64,9 +64,10 @@ func isHost(frame []byte) bool {
 	return n >= 1 && n <= maxHosts && netip.AddrFrom4([4]byte(frame[28:])) == HostAddr(n) && model.MAC(frame[22:]) != HostMAC(n)
 }
 
-// fromInside reports whether a NIC brings what no device sends: on an underlay without encapsulation a frame that comes from a station, and on any one of a tunnel to a host.
+// fromInside reports whether a NIC brings what no device sends: on an underlay without encapsulation a frame that comes from a station. And whether any port brings a frame of a
+// tunnel to a host, which is no delivery to it: the tunnel ends there.
 func (d *drawer) fromInside(s Step) bool {
-	return s.Port == NIC && (len(s.Frame) >= 12 && d.wire.inside[model.MAC(s.Frame[6:12])] || d.wire.forTunnel(s.Frame))
+	return s.Port == NIC && len(s.Frame) >= 12 && d.wire.inside[model.MAC(s.Frame[6:12])] || d.wire.forTunnel(s.Frame)
 }
 
 // toItself reports whether a packet is for the address that it comes from. No host sends such; whether a router that translates takes it for an answer to itself is nobody's concern.
@@ -251,8 +252,8 @@ func (d *drawer) packet(e ends, v6 bool) ([]byte, string) {
 		return d.icmpError(e, v6, draw(d, d.past).Frame)
 	case n < 69:
 		return d.dhcp(e), "dhcp"
-	case n < 71:
-		return e.ip(nil, append(gopacket.Payload{0, 22, 0, 80, 0, 0, 0, 0, 0, 0, 0, 0}, payload...), 132), "sctp"
+	case n < 71: // of equal ports: the connection tracker of Open vSwitch 3.1 in userspace does not look at them
+		return e.ip(nil, append(gopacket.Payload{0, 22, 0, 22, 0, 0, 0, 0, 0, 0, 0, 0}, payload...), 132), "sctp"
 	case n < 73:
 		return e.ip(nil, payload, 47), "gre of a guest"
 	case n < 76 && !d.tracked:

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
@@ -196,6 +197,9 @@ func (d *drawer) answer(got Delivery) (Step, bool) {
 		back := &layers.TCP{SrcPort: t.DstPort, DstPort: t.SrcPort, Window: 8192, ACK: true}
 		switch {
 		case t.SYN && !t.ACK:
+			if d.hasSentSYN(e, back) {
+				return Step{}, false
+			}
 			back.SYN, back.Seq, back.Ack = true, 5000, t.Seq+1
 		case t.SYN:
 			back.Seq, back.Ack = t.Ack, t.Seq+1
@@ -213,6 +217,20 @@ func (d *drawer) answer(got Delivery) (Step, bool) {
 		return step(e.ip(echo(true, false, 0, 0), payload), "answer: echo reply")
 	}
 	return Step{}, false
+}
+
+// hasSentSYN reports whether the end that is to answer a SYN has sent one itself, which the answer would not go together with: its sequence numbers are others, and the
+// connection trackers of Open vSwitch do not follow a simultaneous open (RFC 9293, section 3.5).
+func (d *drawer) hasSentSYN(e ends, back *layers.TCP) bool {
+	return slices.ContainsFunc(d.sent, func(s Step) bool {
+		p := gopacket.NewPacket(s.Frame, layers.LayerTypeEthernet, gopacket.NoCopy)
+		t, ok := p.TransportLayer().(*layers.TCP)
+		if !ok || !t.SYN || t.ACK || t.SrcPort != back.SrcPort || t.DstPort != back.DstPort {
+			return false
+		}
+		from, to := p.NetworkLayer().NetworkFlow().Endpoints()
+		return bytes.Equal(from.Raw(), e.src.AsSlice()) && bytes.Equal(to.Raw(), e.dst.AsSlice())
+	})
 }
 
 func addr(ip net.IP) netip.Addr {

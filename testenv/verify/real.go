@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"iter"
 	"net/netip"
 	"slices"
 
@@ -105,18 +107,17 @@ func (x *realWorld) load(ctx context.Context, w *World, hs []*host) error {
 	return nil
 }
 
-// withoutAnswers gives the outcome without what hosts of the rig may have answered themselves, as hosts do that are asked for their address; nil if there is none such.
-func withoutAnswers(o *Outcome) *Outcome {
-	out := &Outcome{Punts: o.Punts, Drop: o.Drop}
-	for _, d := range o.Deliveries {
-		if d.Port != NIC || !answerOfHost(d.Frame) {
-			out.Deliveries = append(out.Deliveries, d)
+// withoutAnswers gives the outcomes without one or all of what hosts of the rig may have answered themselves, as hosts do that are asked for their address.
+func withoutAnswers(o *Outcome) iter.Seq[*Outcome] {
+	byHost := func(d Delivery) bool { return d.Port == NIC && answerOfHost(d.Frame) }
+	return func(yield func(*Outcome) bool) {
+		for n, d := range o.Deliveries {
+			if byHost(d) && !yield(&Outcome{Punts: o.Punts, Drop: o.Drop, Deliveries: slices.Delete(slices.Clone(o.Deliveries), n, n+1)}) {
+				return
+			}
 		}
+		yield(&Outcome{Punts: o.Punts, Drop: o.Drop, Deliveries: slices.DeleteFunc(slices.Clone(o.Deliveries), byHost)})
 	}
-	if len(out.Deliveries) == len(o.Deliveries) {
-		return nil
-	}
-	return out
 }
 
 // step runs one frame.
@@ -202,8 +203,14 @@ func (x *realWorld) portOf(at int, name string) string {
 func (x *realWorld) explain(ctx context.Context, s Step) string {
 	at := slices.IndexFunc(x.hosts, func(h *host) bool { return h.datapath == s.Datapath })
 	text, err := x.rig.Host(s.Datapath).TraceFrame(ctx, x.portOf(at, s.Port), s.Frame)
+	for _, h := range x.hosts {
+		for _, c := range [][]string{{"dpctl/dump-flows", "-m"}, {"dpctl/dump-conntrack"}} {
+			out, derr := x.rig.Host(h.datapath).Control(ctx, c[0], c[1:]...)
+			text, err = text+h.datapath+" "+c[0]+":\n"+out, errors.Join(err, derr)
+		}
+	}
 	if err != nil {
-		return err.Error()
+		text += err.Error() + "\n"
 	}
 	return text
 }

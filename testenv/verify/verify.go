@@ -202,13 +202,15 @@ func (t *trial) step(ctx context.Context, s Step) (*Outcome, error) {
 		return nil, fmt.Errorf("with Open vSwitch: %w", err)
 	}
 	want := t.realJudge.judge(s, there)
-	if less := withoutAnswers(there); want != "" && less != nil && t.realJudge.judge(s, less) == "" {
+	if want == "" {
 		return got, nil
 	}
-	if want != "" {
-		return nil, fmt.Errorf("the oracle says:\n%sOpen vSwitch does:\n%s%s%s", want, there, strings.Join(t.memory.traces, ""), t.real.explain(ctx, s))
+	for less := range withoutAnswers(there) {
+		if t.realJudge.judge(s, less) == "" {
+			return got, nil
+		}
 	}
-	return got, nil
+	return nil, fmt.Errorf("the oracle says:\n%sOpen vSwitch does:\n%s%s%s", want, there, strings.Join(t.memory.traces, ""), t.real.explain(ctx, s))
 }
 
 // play runs a case from the beginning and gives its first difference.

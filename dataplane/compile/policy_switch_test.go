@@ -16,6 +16,7 @@ import (
 	"github.com/gopacket/gopacket/layers"
 
 	"github.com/openvnet/openvnet/dataplane/ovs"
+	"github.com/openvnet/openvnet/dataplane/ovs/unixctl"
 	"github.com/openvnet/openvnet/dataplane/state"
 	"github.com/openvnet/openvnet/model"
 	ovsenv "github.com/openvnet/openvnet/testenv/ovs"
@@ -25,7 +26,7 @@ import (
 // realSwitch is an Open vSwitch whose datapath has no devices: frames are put into ports, and what comes out is counted.
 type realSwitch struct {
 	*ovsenv.Sandbox
-	control *ovsenv.Control
+	control *unixctl.Conn
 	sw      *ovs.Switch
 }
 

@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/openvnet/openvnet/dataplane/ovs/unixctl"
 	"github.com/openvnet/openvnet/dataplane/state"
 )
 
@@ -42,8 +45,8 @@ func (z *Zones) Sync(ctx context.Context, want map[uint16]state.ZoneLimit, keep 
 	if err != nil {
 		return 0, err
 	}
-	defer u.close()
-	out, err := u.call(ctx, "dpctl/ct-get-limits", z.dp)
+	defer u.Close()
+	out, err := u.Call(ctx, "dpctl/ct-get-limits", z.dp)
 	if err != nil {
 		return 0, z.explain(err)
 	}
@@ -64,25 +67,43 @@ func (z *Zones) Apply(ctx context.Context, d *state.Delta[uint16, state.ZoneLimi
 	if err != nil {
 		return err
 	}
-	defer u.close()
+	defer u.Close()
 	return z.apply(ctx, u, d)
 }
 
-func (z *Zones) dial(ctx context.Context) (*unixctl, error) {
+func (z *Zones) dial(ctx context.Context) (*unixctl.Conn, error) {
 	path, err := controlSocket(z.opts.OVSDB)
 	if err != nil {
 		return nil, err
 	}
-	return dialUnixctl(ctx, path)
+	return unixctl.Dial(ctx, path)
 }
 
-func (z *Zones) apply(ctx context.Context, u *unixctl, d *state.Delta[uint16, state.ZoneLimit]) error {
+// controlSocket gives the path of the control socket of the ovs-vswitchd whose database is at that address: they share a directory.
+func controlSocket(ovsdb string) (string, error) {
+	db, ok := strings.CutPrefix(ovsdb, "unix:")
+	if !ok {
+		return "", fmt.Errorf("the switch's control socket is looked for beside the database's, and %s is no socket", ovsdb)
+	}
+	dir := filepath.Dir(db)
+	text, err := os.ReadFile(filepath.Join(dir, "ovs-vswitchd.pid"))
+	if err != nil {
+		return "", fmt.Errorf("find the switch's control socket: %w", err)
+	}
+	pid, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 31)
+	if err != nil {
+		return "", fmt.Errorf("find the switch's control socket: %s/ovs-vswitchd.pid holds no process id", dir)
+	}
+	return unixctl.Socket(dir, "ovs-vswitchd", int(pid)), nil
+}
+
+func (z *Zones) apply(ctx context.Context, u *unixctl.Conn, d *state.Delta[uint16, state.ZoneLimit]) error {
 	for part := range slices.Chunk(slices.Sorted(maps.Keys(d.Set)), zonesPerCall) {
 		args := []string{z.dp}
 		for _, n := range part {
 			args = append(args, fmt.Sprintf("zone=%d,limit=%d", n, d.Set[n].Limit))
 		}
-		if _, err := u.call(ctx, "dpctl/ct-set-limits", args...); err != nil {
+		if _, err := u.Call(ctx, "dpctl/ct-set-limits", args...); err != nil {
 			return z.explain(err)
 		}
 	}
@@ -91,7 +112,7 @@ func (z *Zones) apply(ctx context.Context, u *unixctl, d *state.Delta[uint16, st
 		for i, n := range part {
 			numbers[i] = strconv.Itoa(int(n))
 		}
-		if _, err := u.call(ctx, "dpctl/ct-del-limits", z.dp, "zone="+strings.Join(numbers, ",")); err != nil {
+		if _, err := u.Call(ctx, "dpctl/ct-del-limits", z.dp, "zone="+strings.Join(numbers, ",")); err != nil {
 			return z.explain(err)
 		}
 	}
@@ -100,7 +121,7 @@ func (z *Zones) apply(ctx context.Context, u *unixctl, d *state.Delta[uint16, st
 
 // explain says what a refusal means.
 func (z *Zones) explain(err error) error {
-	var refused *refusedError
+	var refused *unixctl.RefusedError
 	if errors.As(err, &refused) {
 		return fmt.Errorf("conversations of the datapath %s cannot be limited by zone (Linux 4.18, Open vSwitch 2.10 or later can): %w", z.dp, err)
 	}

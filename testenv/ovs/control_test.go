@@ -2,12 +2,11 @@ package ovs
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
 	"strings"
 	"testing"
 
+	"github.com/openvnet/openvnet/dataplane/ovs/unixctl"
 	"github.com/openvnet/openvnet/testenv/privileged"
 	"github.com/openvnet/openvnet/testenv/proc"
 )
@@ -25,9 +24,9 @@ func TestControl(t *testing.T) {
 				t.Errorf("version of %s: %q, %v", d, out, err)
 			}
 		}
-		var refused *CommandError
+		var refused *unixctl.RefusedError
 		if _, err := c.Call(t.Context(), "no-such-command", "x"); !errors.As(err, &refused) {
-			t.Errorf("an unknown command of %s: %v, want a CommandError", d, err)
+			t.Errorf("an unknown command of %s: %v, want a RefusedError", d, err)
 		}
 		if out, err := c.Call(t.Context(), "version"); err != nil {
 			t.Errorf("version of %s after a refusal: %q, %v", d, out, err)
@@ -76,23 +75,4 @@ func TestSandboxHasRealTunnels(t *testing.T) {
 	if out, err := i.Appctl(t.Context(), "dpctl/show"); err != nil || !strings.Contains(out, "genev_sys_6081 (geneve") {
 		t.Errorf("no tunnel port in the datapath: %v\n%s", err, out)
 	}
-}
-
-func FuzzReadReply(f *testing.F) {
-	f.Add([]byte(`{"id":1,"result":"OK","error":null}`))
-	f.Add([]byte(`{"id":1,"result":null,"error":"no such command"}{"id":2,"result":"","error":null}`))
-	f.Add([]byte(`{"id":1}`))
-	f.Add([]byte(`[]`))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		in := json.NewDecoder(strings.NewReader(string(b)))
-		for id := uint64(1); id < 10; id++ {
-			var refused *CommandError
-			if _, err := readReply(in, id, "x"); err != nil && !errors.As(err, &refused) {
-				if len(b) == 0 && !errors.Is(err, io.EOF) {
-					t.Errorf("nothing gives %v", err)
-				}
-				return
-			}
-		}
-	})
 }

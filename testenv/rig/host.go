@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/openvnet/openvnet/dataplane/ovs/unixctl"
 	"github.com/openvnet/openvnet/ofctl/conn"
 	"github.com/openvnet/openvnet/ofctl/flow"
 	"github.com/openvnet/openvnet/ofctl/ofp"
@@ -21,7 +22,7 @@ import (
 type Host struct {
 	opt         HostOptions
 	instance    *ovs.Instance
-	gate, inlet *ovs.Control // the older and the younger connection, see the package comment
+	gate, inlet *unixctl.Conn // the older and the younger connection, see the package comment
 	session     *conn.Conn
 	captures    []*capture // of all ports but tunnels, in the order of ports()
 	buf         []byte
@@ -76,7 +77,7 @@ func (h *Host) start(ctx context.Context, dir string, r routes, opt Options) (er
 	if _, err := h.instance.Vsctl(ctx, h.provision(dir, opt.Uncached)...); err != nil {
 		return err
 	}
-	for _, c := range []**ovs.Control{&h.gate, &h.inlet} {
+	for _, c := range []**unixctl.Conn{&h.gate, &h.inlet} {
 		if *c, err = h.instance.Control(ctx, ovs.Switch); err != nil {
 			return err
 		}
@@ -190,7 +191,7 @@ func (h *Host) listen(ctx context.Context, packetIns bool) error {
 
 func (h *Host) close() error {
 	var errs []error
-	for _, c := range []*ovs.Control{h.gate, h.inlet} {
+	for _, c := range []*unixctl.Conn{h.gate, h.inlet} {
 		if c != nil {
 			errs = append(errs, c.Close())
 		}

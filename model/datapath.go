@@ -7,7 +7,7 @@ type Datapath struct {
 	DPID                 DPID   `json:"dpid" vn:"required,unique=dpid" doc:"OpenFlow datapath id of the bridge."`
 	NodeID               string `json:"node_id" vn:"required,mutable" doc:"Name by which the host's agent reports."`
 	MTU                  uint16 `json:"mtu" vn:"readonly" doc:"Largest IP packet of the host's interface to the underlay, in bytes, as its agent says; 0 as long as it has not."`
-	EnableOVSLearnAction bool   `json:"enable_ovs_learn_action" vn:"mutable,default=true" doc:"Whether the switch may learn outside MAC addresses by itself."`
+	EnableOVSLearnAction bool   `json:"enable_ovs_learn_action" vn:"mutable,default=true" doc:"Has no effect, and is kept for who sets it. The switch learns nothing by itself: MAC addresses of devices outside are learned by the agent, which lets them age, bounds them for each port, and limits how often they move. That is what false asked for."`
 }
 
 // Datapaths declares the resource.

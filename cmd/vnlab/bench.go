@@ -22,7 +22,7 @@ type benchFlags struct {
 }
 
 func (a *app) benchCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := group(&cobra.Command{
 		Use:   "bench",
 		Short: "Measure the product with its real programs",
 		Long: `Measure the product with its real programs, and write the figures to a table and to a file.
@@ -30,7 +30,7 @@ Every figure is the median of several rounds, with the least and the largest; ru
 nothing else meanwhile. docs/benchmarks.md says what is measured and how.`,
 		Example: `  vnlab bench arp
   vnlab bench bringup --sizes 100,1000`,
-	}
+	})
 	cmd.AddCommand(a.benchARPCommand(), a.benchBringupCommand(), a.benchAPICommand(), a.benchFlowsCommand(), a.benchForwardCommand(), a.benchApplyCommand())
 	return cmd
 }
@@ -84,7 +84,7 @@ func (a *app) benchARPCommand() *cobra.Command {
 		Long: `Measure how long a guest waits for the answer to an ARP request, and how many it gets in
 a second with 32 under way, when the answer comes from the eBPF program at its port, from
 a flow of its host's Open vSwitch, and from a controller. Needs root. Writes arp.json.`,
-		Args: cobra.NoArgs,
+		Args: positional,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.complete(cmd.Context()); err != nil {
 				return err
@@ -109,7 +109,7 @@ func (a *app) benchBringupCommand() *cobra.Command {
 		Long: `Measure what one more interface takes when there are 100, or 1,000, on three hosts: from
 the call to the answer that all hosts have it, OpenFlow messages, CPU and memory. Writes
 bringup.json.`,
-		Args: cobra.NoArgs,
+		Args: positional,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.complete(cmd.Context()); err != nil {
 				return err
@@ -134,7 +134,7 @@ func (a *app) benchAPICommand() *cobra.Command {
 		Long: `Measure a manager with 10,000, and with 100,000, interfaces in its store: requests through
 the Web API, 10,000 interfaces in one call, a cold start, and how soon a thousand
 simulated agents have a change. Writes api.json.`,
-		Args: cobra.NoArgs,
+		Args: positional,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.complete(cmd.Context()); err != nil {
 				return err

@@ -18,7 +18,7 @@ func (a *app) benchApplyCommand() *cobra.Command {
 host with 1,000, and with 200,000, flows is killed and started again, and when its
 ovs-vswitchd is restarted, while a guest sends a packet every 10 ms. Needs root. Writes
 apply.json.`,
-		Args: cobra.NoArgs,
+		Args: positional,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.complete(cmd.Context()); err != nil {
 				return err

@@ -20,7 +20,7 @@ func (a *app) benchFlowsCommand() *cobra.Command {
 		Long: `Measure what large networks cost one host: how many flows and bytes, how long it takes to
 compile all of it and one change, and how much memory; and with real programs how long one
 more member of a security group takes. Takes no root. Writes flows.json.`,
-		Args: cobra.NoArgs,
+		Args: positional,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if one != "" {
 				figures, err := flows.Measure(one)

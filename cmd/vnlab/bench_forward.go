@@ -22,7 +22,7 @@ and without encapsulation, through a router, and past stateful rules: one TCP st
 packets per second, and how long a request waits for its response; and the same of a Linux
 bridge, and of two with the kernel's VXLAN between them. Needs root and iperf3. Writes
 forward.json.`,
-		Args: cobra.NoArgs,
+		Args: positional,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if _, err := exec.LookPath("iperf3"); err != nil {
 				return fmt.Errorf("find iperf3, which measures the stream: %w", err)

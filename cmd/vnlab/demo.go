@@ -21,7 +21,7 @@ func (a *app) demoCommand() *cobra.Command {
 		Long: `Build a lab of three hosts and eight guests, make two tenants' networks with the same subnet through the Web API, let the
 guests get their addresses by DHCP, measure who reaches whom, and kill the agent and the manager under traffic. The exit
 status is 0 only if everything measured is as it must be. DEMO_KEEP=1 leaves the lab up.`,
-		Args: cobra.NoArgs,
+		Args: positional,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Root, o.Keep = a.root, keep
 			if f, ok := a.out.(*os.File); ok {

@@ -7,7 +7,7 @@ import (
 )
 
 func (a *app) guestCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "guest", Short: "Plug guests into hosts, unplug and move them"}
+	cmd := group(&cobra.Command{Use: "guest", Short: "Plug guests into hosts, unplug and move them"})
 	isGuest := a.nodes(func(n lab.NodeStatus) bool { return n.Kind == "guest" })
 	guestAndHost := func(cmd *cobra.Command, args []string, part string) ([]string, cobra.ShellCompDirective) {
 		if len(args) != 1 {
@@ -31,15 +31,18 @@ func (a *app) guestCommand() *cobra.Command {
 	cmd.AddCommand(
 		&cobra.Command{
 			Use: "attach NAME [HOST]", Short: "Plug a guest in, by default where the lab's description has it",
-			Args: cobra.RangeArgs(1, 2), ValidArgsFunction: guestAndHost, RunE: attach,
+			Example: "  vnlab guest attach vm1\n  vnlab guest attach vm1 node2",
+			Args:    positional, ValidArgsFunction: guestAndHost, RunE: attach,
 		},
 		&cobra.Command{
 			Use: "move NAME HOST", Short: "Unplug a guest and plug it into another host",
-			Args: cobra.ExactArgs(2), ValidArgsFunction: guestAndHost, RunE: attach,
+			Example: "  vnlab guest move vm1 node2",
+			Args:    positional, ValidArgsFunction: guestAndHost, RunE: attach,
 		},
 		&cobra.Command{
 			Use: "detach NAME", Short: "Unplug a guest; it keeps its addresses and processes",
-			Args: cobra.ExactArgs(1), ValidArgsFunction: isGuest,
+			Example: "  vnlab guest detach vm1",
+			Args:    positional, ValidArgsFunction: isGuest,
 			RunE: func(cmd *cobra.Command, args []string) error {
 				l, err := a.open()
 				if err != nil {

@@ -30,7 +30,7 @@ one; --accel kvm is not, where it works.`,
 		Example: `  vnlab kernel uname -a
   vnlab kernel --add testenv/labs/three-hosts.yaml -- sh -c 'vnlab up three-hosts.yaml && vnlab exec node1 -- ovs-vsctl show'
   vnlab kernel --timeout 10m vnlab demo`,
-		Args: cobra.MinimumNArgs(1),
+		Args: positional,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var err error
 			if o.Programs, err = programsBeside(bin); err != nil {

@@ -17,7 +17,7 @@ func TestKernelNeedsTheProgramsAndACommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, tc := range []struct{ args, want string }{
-		{"kernel", "requires at least 1 arg"},
+		{"kernel", "COMMAND is missing: vnlab kernel [--] COMMAND [ARG...], such as: vnlab kernel uname -a"},
 		{"kernel --bin " + bin + " true", "vnmgr, vnctl, vnlab missing in " + bin},
 	} {
 		var out, errs bytes.Buffer

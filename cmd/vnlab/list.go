@@ -21,7 +21,7 @@ func (a *app) listCommand() *cobra.Command {
 		Use:     "list",
 		Aliases: []string{"ls", "ps"},
 		Short:   "Show the nodes of the labs, their addresses and processes",
-		Args:    cobra.NoArgs,
+		Args:    positional,
 		RunE: func(*cobra.Command, []string) error {
 			names, err := lab.Names(a.root)
 			if err != nil {

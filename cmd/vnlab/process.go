@@ -25,7 +25,7 @@ and so all frames.`,
 		Example: `  vnlab exec vm1 -- ip addr
   vnlab exec node1 -- ovs-vsctl show
   vnlab exec a -- tcpdump -ni a`,
-		Args:              cobra.MinimumNArgs(2),
+		Args:              positional,
 		ValidArgsFunction: a.nodes(func(n lab.NodeStatus) bool { return n.Namespace != "" }),
 		RunE: func(_ *cobra.Command, args []string) error {
 			l, err := a.open()
@@ -35,9 +35,6 @@ and so all frames.`,
 			argv := args[1:]
 			if argv[0] == "--" {
 				argv = argv[1:]
-			}
-			if len(argv) == 0 {
-				return errors.New("which command?")
 			}
 			return l.Become(args[0], argv)
 		},
@@ -73,7 +70,7 @@ func (a *app) processCommand(verb, short string, do func(context.Context, *lab.L
 	cmd := &cobra.Command{
 		Use: verb + " NAME [COMPONENT]", Short: short, Long: short + ".\n" + componentHelp,
 		Example:           fmt.Sprintf("  vnlab %s node1 vna\n  vnlab %s vnmgr\n  vnlab %s all vna", verb, verb, verb),
-		Args:              cobra.RangeArgs(1, 2),
+		Args:              positional,
 		ValidArgsFunction: a.components,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			l, err := a.open()
@@ -159,7 +156,7 @@ func (a *app) logsCommand() *cobra.Command {
 		Short:             "Show the log of a process",
 		Long:              "Show the log of a process.\n" + componentHelp,
 		Example:           "  vnlab logs node1 vna -f\n  vnlab logs vnmgr\n  vnlab logs vm1 dhcp",
-		Args:              cobra.RangeArgs(1, 2),
+		Args:              positional,
 		ValidArgsFunction: a.components,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name, err := a.name()

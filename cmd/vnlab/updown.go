@@ -28,7 +28,7 @@ removed first.`,
 		Example: `  vnlab up testenv/labs/three-hosts.yaml
   vnlab up --no-agents my.yaml      # vnlab start all vna  later
   vnlab up --name second --api 127.0.0.1:9091 my.yaml`,
-		Args:              cobra.ExactArgs(1),
+		Args:              positional,
 		ValidArgsFunction: yamlFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			spec, err := lab.ParseFile(args[0])
@@ -82,7 +82,7 @@ func (a *app) downCommand() *cobra.Command {
 		Long: `Remove a lab: all processes in it, also those started by hand, namespaces, links,
 mounts and files, logs too. A lab that was only half built is removed as well. That
 there is none is no error.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: positional,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			names, err := lab.Names(a.root)
 			if err != nil {
@@ -124,8 +124,8 @@ func (a *app) validateCommand() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use:   "validate FILE",
-		Short: "Check a lab description and show it with its defaults",
-		Args:  cobra.ExactArgs(1), ValidArgsFunction: yamlFiles,
+		Short: "Check a lab description and show it with its defaults", Example: "  vnlab validate testenv/labs/three-hosts.yaml",
+		Args: positional, ValidArgsFunction: yamlFiles,
 		RunE: func(_ *cobra.Command, args []string) error {
 			spec, err := lab.ParseFile(args[0])
 			if err != nil {

@@ -30,7 +30,14 @@ const stepsPerWorld = 60
 
 // Result is what a verification found.
 type Result struct {
-	Cases, Real, Worlds, Differences int
+	Cases, Real, Worlds int
+	Differences         []Difference
+}
+
+// Difference is one world in which an executor does not do what the oracle says. A run with its seed, and one case, draws it first.
+type Difference struct {
+	Seed uint64
+	Real bool // its packets went through Open vSwitch as well
 }
 
 // Run draws worlds and packets until there are enough, and gives how many there were, and how many differences. Those are printed, shrunk.
@@ -40,16 +47,20 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	}
 	v := &verification{Options: o, began: time.Now()}
 	g, gctx := errgroup.WithContext(ctx)
-	for range o.Workers {
-		g.Go(func() error { return v.work(gctx, nil) })
-	}
 	if o.Real > 0 {
+		first, ok := v.take(true) // before others, so that its seed alone repeats it
 		g.Go(func() error {
 			x, err := startReal(gctx)
 			if err != nil {
 				return err
 			}
-			return errors.Join(v.work(gctx, x), x.close())
+			return errors.Join(v.work(gctx, x, first, ok), x.close())
+		})
+	}
+	for range o.Workers {
+		g.Go(func() error {
+			first, ok := v.take(false)
+			return v.work(gctx, nil, first, ok)
 		})
 	}
 	err := g.Wait()
@@ -77,25 +88,23 @@ func (v *verification) take(real bool) (uint64, bool) {
 	if real {
 		over = v.found.Real >= v.Real
 	}
-	if over || v.found.Differences >= v.Most {
+	if over || len(v.found.Differences) >= v.Most {
 		return 0, false
 	}
 	v.next++
-	return v.Seed + v.next, true
+	return v.Seed + v.next - 1, true
 }
 
-func (v *verification) work(ctx context.Context, x *realWorld) error {
-	for {
-		seed, ok := v.take(x != nil)
-		if !ok || ctx.Err() != nil {
-			return nil
-		}
+// work verifies a first world, and others.
+func (v *verification) work(ctx context.Context, x *realWorld, seed uint64, ok bool) error {
+	for ; ok && ctx.Err() == nil; seed, ok = v.take(x != nil) {
 		n, d, err := v.world(ctx, seed, x)
 		if err != nil {
 			return fmt.Errorf("seed %d: %w", seed, err)
 		}
-		v.note(n, x != nil, d)
+		v.note(n, Difference{seed, x != nil}, d)
 	}
+	return nil
 }
 
 // world draws one world and its packets. It gives how many there were, and the difference that was found, if any.
@@ -122,7 +131,7 @@ func (v *verification) world(ctx context.Context, seed uint64, x *realWorld) (in
 			break
 		}
 		if err != nil {
-			return len(c.Steps), fmt.Sprintf("seed %d\n%s", seed, v.shrunk(ctx, c, x, err)), nil
+			return len(c.Steps), v.shrunk(ctx, c, x, err), nil
 		}
 		d.saw(o.Deliveries)
 	}
@@ -141,21 +150,22 @@ func (v *verification) shrunk(ctx context.Context, c Case, x *realWorld, failure
 	return fmt.Sprintf("%s%v\n(cannot be repeated)\n", c, failure)
 }
 
-func (v *verification) note(n int, real bool, difference string) {
+// note counts a world's packets, and prints how it differs, if it does.
+func (v *verification) note(n int, d Difference, text string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.found.Worlds++
 	v.found.Cases += n
-	if real {
+	if d.Real {
 		v.found.Real += n
 	}
-	if difference != "" {
-		v.found.Differences++
-		fmt.Fprintf(v.Out, "difference %d\n%s\n", v.found.Differences, difference)
+	if text != "" {
+		v.found.Differences = append(v.found.Differences, d)
+		fmt.Fprintf(v.Out, "difference %d, seed %d\n%s\n", len(v.found.Differences), d.Seed, text)
 	}
 	if time.Since(v.said) > 2*time.Second {
 		v.said = time.Now()
-		fmt.Fprintf(v.Progress, "%6.0fs  %d cases in %d worlds, %d of them through Open vSwitch, %d differences\n", time.Since(v.began).Seconds(), v.found.Cases, v.found.Worlds, v.found.Real, v.found.Differences)
+		fmt.Fprintf(v.Progress, "%6.0fs  %d cases in %d worlds, %d of them through Open vSwitch, %d differences\n", time.Since(v.began).Seconds(), v.found.Cases, v.found.Worlds, v.found.Real, len(v.found.Differences))
 	}
 }
 

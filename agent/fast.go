@@ -123,20 +123,14 @@ func (f *fast) maps(n pipeline.Names) (local.Maps, error) {
 	if err != nil {
 		return m, err
 	}
-	name := func(words func(uint32) string, id uint32) string {
-		if s := words(id); s != "" {
-			return s
-		}
-		return fmt.Sprint(id)
-	}
 	for _, p := range d.Ports {
-		m.Ports = append(m.Ports, local.MapPort{Name: p.Name, Ifindex: p.Ifindex, Hook: p.Hook.String(), Interface: name(n.Interface, p.Interface), Network: name(n.Network, p.Network), MAC: p.MAC})
+		m.Ports = append(m.Ports, local.MapPort{Name: p.Name, Ifindex: p.Ifindex, Hook: p.Hook.String(), Interface: n.Interface(p.Interface), Network: n.Domain(p.Network), MAC: p.MAC})
 	}
 	for _, s := range d.Sources {
-		m.Sources = append(m.Sources, local.MapSource{Interface: name(n.Interface, s.Interface), Addr: s.Addr, MAC: s.MAC, Network: name(n.Network, s.Network)})
+		m.Sources = append(m.Sources, local.MapSource{Interface: n.Interface(s.Interface), Addr: s.Addr, MAC: s.MAC, Network: n.Domain(s.Network)})
 	}
 	for _, x := range d.Neighbors {
-		m.Neighbors = append(m.Neighbors, local.MapNeighbor{Network: name(n.Network, x.Network), Addr: x.Addr, MAC: x.MAC, Interface: name(n.Interface, x.Interface)})
+		m.Neighbors = append(m.Neighbors, local.MapNeighbor{Network: n.Domain(x.Network), Addr: x.Addr, MAC: x.MAC, Interface: n.Interface(x.Interface)})
 	}
 	for _, c := range d.Counters {
 		m.Counters = append(m.Counters, local.MapCounter{Name: fmt.Sprintf("%s %s", c.Verdict, c.Reason), Value: c.Frames})

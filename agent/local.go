@@ -17,7 +17,6 @@ import (
 	"github.com/openvnet/openvnet/agent/local"
 	"github.com/openvnet/openvnet/dataplane/compile"
 	"github.com/openvnet/openvnet/dataplane/pipeline"
-	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/model/reason"
 	"github.com/openvnet/openvnet/services/dhcp"
 )
@@ -140,7 +139,7 @@ func (a *Agent) localFlows(r *http.Request) ([]local.Flow, error) {
 	}
 	a.replica.mu.RLock()
 	defer a.replica.mu.RUnlock()
-	names := a.replica.names()
+	names := a.replica.in.Names()
 	want := r.URL.Query().Get("object")
 	flows := []local.Flow{}
 	for _, f := range stats {
@@ -190,35 +189,7 @@ func (a *Agent) localDrops(r *http.Request) ([]local.Drop, error) {
 func (a *Agent) localMaps(*http.Request) (local.Maps, error) {
 	a.replica.mu.RLock()
 	defer a.replica.mu.RUnlock()
-	return a.fast.maps(a.replica.names())
-}
-
-// names gives the objects' names for the numbers in flows.
-func (r *replica) names() pipeline.Names {
-	g := r.in.X.Graph()
-	byID := func(res *model.Resource) func(uint32) string {
-		return func(id uint32) string {
-			if o, ok := g.ByID(res, id); ok {
-				return o.Base().UUID
-			}
-			return ""
-		}
-	}
-	ports := map[uint32]string{uint32(r.in.Bridge.Uplink): "uplink"}
-	for _, p := range r.in.Bridge.Tunnels {
-		ports[uint32(p)] = "tunnel"
-	}
-	for p := range r.in.Bridge.Ports() {
-		ports[uint32(p.OFPort)] = p.Name
-	}
-	delete(ports, 0) // what is not there
-	return pipeline.Names{
-		Network: func(n uint32) string {
-			uuid, _ := g.ByUnique(model.Networks, "vni", fmt.Sprint(n)) // of segments as well
-			return uuid
-		},
-		Interface: byID(model.Interfaces), Datapath: byID(model.Datapaths), Port: ports,
-	}
+	return a.fast.maps(a.replica.in.Names())
 }
 
 // mentions reports whether a flow's words name the object.

@@ -18,6 +18,19 @@ func ProbeVNI(e pipeline.Encapsulation) uint32 { return model.ReservedVNI + uint
 // probeAnswerVNI gives the key with which they come back.
 func probeAnswerVNI(e pipeline.Encapsulation) uint32 { return model.ReservedVNI + 16 + uint32(e) }
 
+// reservedName gives what one of these keys is for, "" for others.
+func reservedName(vni uint32) string {
+	for e := pipeline.EncapGeneve; e < pipeline.EncapMAC2MAC; e++ {
+		switch vni {
+		case ProbeVNI(e):
+			return "probe/" + e.String()
+		case probeAnswerVNI(e):
+			return "probe-answer/" + e.String()
+		}
+	}
+	return ""
+}
+
 // Limits of the probes that come back.
 const (
 	probeRate  = 500 // packets per second

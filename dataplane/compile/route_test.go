@@ -35,9 +35,10 @@ type fabric struct {
 	inputs map[string]*compile.Input
 	ports  map[string]map[flow.Port]string
 	ends   map[netip.Addr]string
-	choose int        // bucket of select groups
-	trace  string     // of what was sent last
-	rig    *rig.World // in which frames are sent; nil: in the switches in memory
+	choose int                                // bucket of select groups
+	trace  string                             // of what was sent last
+	met    func(host string, l oftest.Lookup) // is told of every lookup in the switches in memory, if set
+	rig    *rig.World                         // in which frames are sent; nil: in the switches in memory
 }
 
 func newFabric(t *testing.T, w *world) *fabric {
@@ -117,6 +118,11 @@ func (f *fabric) send(port string, frame []byte) []string {
 		a := queue[n]
 		r := f.hosts[a.host].Process(a.in)
 		trace = append(trace, a.host+":\n"+r.Trace())
+		for _, l := range r.Lookups() {
+			if f.met != nil && l.Hit {
+				f.met(a.host, l)
+			}
+		}
 		if len(r.Errors) > 0 || n > 100 {
 			f.t.Fatalf("errors %v; trace:\n%s", r.Errors, strings.Join(trace, "\n"))
 		}

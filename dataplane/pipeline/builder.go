@@ -170,7 +170,7 @@ func (t *Table) checkAction(a flow.Action) error {
 		if a.Recirc && !slices.Contains(t.Again, a.Table) {
 			return next(a.Table)
 		}
-		return nil
+		return t.checkActions(a.Exec)
 	case flow.Conjunction:
 		if !slices.Contains(t.Matches, flow.ConjID) {
 			return errors.New("the table is not declared to match conj_id, which a conjunction needs")

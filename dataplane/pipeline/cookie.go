@@ -30,13 +30,33 @@ const (
 	KindDrop      Kind = 15 // a drop of the pipeline itself; the id is the reason
 )
 
-var kindNames = map[Kind]string{KindHost: "host", KindDatapath: "datapath", KindNetwork: "network", KindInterface: "interface", KindSegment: "segment",
-	KindRouteLink: "route_link", KindRoute: "route", KindTranslate: "translation", KindFilter: "filter_static", KindGroup: "security_group", KindRule: "security_group_rule",
-	KindPeers: "peers", KindMirror: "mirror", KindLearned: "learned", KindDrop: "drop"}
+// kinds says what each kind is: its name, whose flows they are, and what the id in a cookie is.
+var kinds = []struct {
+	kind          Kind
+	name, doc, id string
+}{
+	{KindHost, "host", "the pipeline itself", "0"},
+	{KindDatapath, "datapath", "another host", "the datapath's"},
+	{KindNetwork, "network", "a network", "the network's"},
+	{KindInterface, "interface", "an interface", "the interface's"},
+	{KindSegment, "segment", "a segment", "the segment's"},
+	{KindRouteLink, "route_link", "a route link", "the route link's"},
+	{KindRoute, "route", "a route", "the route's"},
+	{KindTranslate, "translation", "a translation, with its rows", "the translation's"},
+	{KindFilter, "filter_static", "a rule of a static filter", "the rule's"},
+	{KindGroup, "security_group", "a security group: the rules of its text, and those of trust", "the group's"},
+	{KindRule, "security_group_rule", "a security group's rule", "the rule's"},
+	{KindPeers, "peers", "addresses, ports and sets of groups that rules of several groups share", "0"},
+	{KindMirror, "mirror", "a mirror", "the mirror's"},
+	{KindLearned, "learned", "what was found out about devices outside", "that of the interface they are behind"},
+	{KindDrop, "drop", "a drop of the pipeline itself", "the reason"},
+}
 
 func (k Kind) String() string {
-	if s, ok := kindNames[k]; ok {
-		return s
+	for _, d := range kinds {
+		if d.kind == k {
+			return d.name
+		}
 	}
 	return fmt.Sprintf("kind_%d", uint8(k))
 }

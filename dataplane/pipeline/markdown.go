@@ -1,26 +1,28 @@
 package pipeline
 
-//go:generate go test -count=1 -run ^TestDocumentIsCurrent$ . -update
-
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/openvnet/openvnet/model/reason"
+	"github.com/openvnet/openvnet/ofctl/flow"
 )
 
-// WriteMarkdown writes the declaration as a document: docs/pipeline.md.
+// WriteMarkdown writes the declaration as a document: the first part of docs/pipeline.md.
 func WriteMarkdown(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString(`# The OpenFlow pipeline
 
-Generated from the declaration in dataplane/pipeline (make docs); do not edit. Ids, bits and numbers are constants and never
-used again for something else.
+Generated (make docs); do not edit. The first part is the declaration, dataplane/pipeline: ids, bits and numbers are constants and
+never used again for something else. The second part is [an example](#an-example): what one host of a small network has, flow by flow, and what
+becomes of packets there.
 
-A packet of a guest goes classify, guard_mac, guard_address, service, l2 and then output, transport or flood. A packet of another
-host goes classify, tunnel_peer, tunnel_key, l2, and never back to another host. What nothing matches is dropped, and
-the drop's cookie says why. vnctl host flows shows a host's flows in these words, vnctl host drops the counters by reason.
+A packet of a guest goes classify, guard_mac, guard_address, service, out_filter, out_rules, l2. From there it goes to another host (transport), to an interface of
+this host (in_filter, in_rules, output), to everybody (flood), or to a router (l3_in to next_hop, and l2 again). A packet of another host goes classify,
+tunnel_peer, tunnel_key, l2, and never back to another host unless it is routed. What nothing matches is dropped, and the drop's cookie says why.
+` + "`vnctl host flows`" + ` shows a host's flows in the words of this document, ` + "`vnctl host drops`" + ` the counters by reason.
 
 ## Tables
 
@@ -44,6 +46,12 @@ the drop's cookie says why. vnctl host flows shows a host's flows in these words
 		for _, id := range t.Next {
 			next = append(next, TableByID(id).Name)
 		}
+		for _, id := range t.Again {
+			next = append(next, "resubmit "+TableByID(id).Name)
+		}
+		if t.Tracks {
+			next = append(next, "ct")
+		}
 		if t.Outputs {
 			next = append(next, "out")
 		}
@@ -53,39 +61,105 @@ the drop's cookie says why. vnctl host flows shows a host's flows in these words
 		}
 		fmt.Fprintf(&b, "| %d | %s | %s | %s | %s | %s | %s |\n", t.ID, t.Name, t.Doc, strings.Join(matches, ", "), strings.Join(sets, ", "), strings.Join(next, ", "), miss)
 	}
-	b.WriteString("\n## Registers\n\n| name | bits | holds |\n|---|---|---|\n")
+	b.WriteString(`
+*Resubmit*: the packet is looked up there as well, and comes back. *ct*: the connection tracker may see it. *out*: to a port or to the agent.
+
+## Registers
+
+Bits that are not listed are zero.
+
+| name | bits | holds |
+|---|---|---|
+`)
 	for _, r := range Registers() {
 		fmt.Fprintf(&b, "| *%s* | %s | %s |\n", r.Name, r.Bits, r.Doc)
 	}
+	b.WriteString("\nRegister *class* holds one of these:\n\n| number | class | the agent |\n|---|---|---|\n")
+	for _, c := range puntClasses {
+		fmt.Fprintf(&b, "| %d | %s | %s |\n", c.class, c.name, c.doc)
+	}
+	writeMarks(&b)
 	b.WriteString(`
 ## Cookies
 
 64 bits: kind of the owner (4), id of the owner (28), hash of what the flow does (32). The hash is why a comparison needs no
 look at the actions. 0 is nobody's.
 
-| kind | owner | id |
-|---|---|---|
-| 1 | the pipeline itself | 0 |
-| 2 | another host | the datapath's |
-| 3 | a network | the network's |
-| 4 | an interface | the interface's |
-| 15 | a drop of the pipeline | the reason |
-
+| kind | name | owner | id |
+|---|---|---|---|
+`)
+	for _, k := range kinds {
+		fmt.Fprintf(&b, "| %d | %s | %s | %s |\n", k.kind, k.name, k.doc, k.id)
+	}
+	fmt.Fprintf(&b, `
 ## Groups
 
-| id | floods to |
-|---|---|
-| VNI * 2 | the network's interfaces on this host; a bucket for each, with the interface's id |
-| VNI * 2 + 1 | the other hosts where the network is present; a bucket for each, with the datapath's id |
+The number of a domain is its VNI; of a physical or internal network, which has none, %#x + its id; of a physical segment %#x + its id.
 
-## Why packets are dropped
-
-| number | reason | meaning |
+| id | name | buckets |
 |---|---|---|
-`)
+`, LocalDomain(0, false), LocalDomain(0, true))
+	for _, g := range groups {
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", g.id, g.name, g.doc)
+	}
+	b.WriteString("\n## Meters\n\n| id | name | limits |\n|---|---|---|\n")
+	for _, m := range hostMeters {
+		fmt.Fprintf(&b, "| %d | %s | %s |\n", m.id, m.name, m.doc)
+	}
+	for _, m := range portMeters {
+		fmt.Fprintf(&b, "| number of the port * 4 + %d | PORT/%s | %s |\n", firstPortMeter+m.id, m.name, m.doc)
+	}
+	b.WriteString("\n## Why packets are dropped\n\n| number | reason | meaning |\n|---|---|---|\n")
 	for _, r := range reason.All() {
 		fmt.Fprintf(&b, "| %d | %s | %s |\n", r, r, r.Doc())
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// marks are what Open vSwitch can remember of a packet or connection beside registers.
+var marks = []flow.Field{flow.CTState, flow.CTZone, flow.CTMark, flow.CTLabel, flow.PktMark, flow.Metadata}
+
+// writeMarks says which zones and marks there are.
+func writeMarks(b *strings.Builder) {
+	b.WriteString(`
+## Connection tracking
+
+A zone remembers the conversations of one interface, or of one leg, so that tenants with the same addresses do not meet, and what one fills is its own. Zone 0 is never
+used.
+
+| zone | name | remembers |
+|---|---|---|
+`)
+	for n, z := range portZones {
+		fmt.Fprintf(b, "| number of the port * 2 + %d | PORT/%s | %s |\n", n, z.name, z.doc)
+	}
+	for n, z := range legZones {
+		fmt.Fprintf(b, "| %#x + id of the leg modulo %d * 2 + %d | LEG/%s | %s |\n", zonesOfLegs, LegZoneStep, n, z.name, z.doc)
+	}
+	fmt.Fprintf(b, `
+Ports have zones up to number %d. What a conversation may do next follows from its zone and its state alone: it has no mark and no label, and a packet none either. The builder
+refuses a flow that uses one.
+
+| field | matched by | set by |
+|---|---|---|
+`, MaxZonePort)
+	or := func(names []string) string {
+		if names == nil {
+			return "no table"
+		}
+		return strings.Join(names, ", ")
+	}
+	for _, f := range marks {
+		var matched, set []string
+		for _, t := range Tables() {
+			if slices.Contains(t.Matches, f) {
+				matched = append(matched, t.Name)
+			}
+			if slices.Contains(t.Sets, f) || t.Tracks && (f == flow.CTState || f == flow.CTZone) {
+				set = append(set, t.Name)
+			}
+		}
+		fmt.Fprintf(b, "| %s | %s | %s |\n", f, or(matched), or(set))
+	}
 }

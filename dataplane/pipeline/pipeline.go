@@ -5,7 +5,7 @@
 // and of an older version.
 //
 // It builds no flow of its own (dataplane/compile does) and talks to no switch. Imported by dataplane/compile, dataplane/ovs,
-// dataplane/trace and the agent's debugger; docs/pipeline.md is generated from it.
+// the agent, and others that read dumps; docs/pipeline.md is generated from it, and from what an example compiles to.
 package pipeline
 
 import (

@@ -35,13 +35,13 @@ var (
 	Verdict    = Register{"verdict", flow.Reg(3).Bits(4, 2), "why a packet was refused that may be an answer: 0 by no rule, 1 by one that drops, 2 by one that rejects"}
 	WholeOut   = Register{"whole_out", flow.Reg(3).Bit(6), "1 of a fragment that has been in the connection tracker with its siblings before table out_rules judges it"}
 	WholeIn    = Register{"whole_in", flow.Reg(3).Bit(7), "the same before table in_rules"}
-	Class      = Register{"class", flow.Reg(3).Bits(8, 8), "why a packet goes to the agent: a Class"}
+	Class      = Register{"class", flow.Reg(3).Bits(8, 8), "why a packet goes to the agent: a class, see below"}
 	Hops       = Register{"hops", flow.Reg(3).Bits(16, 16), "as many bits, from the lowest, as the packet has met routers on this host"}
 	RouteLink  = Register{"route_link", flow.Reg(4).Bits(0, 24), "VNI of the route link that the packet is in"}
 	Zero       = Register{"zero", flow.Reg(4).Bits(24, 4), "always 0: flows that differ in nothing else than how many of these bits they look at share a list that is too long for one"}
 	FilterZone = Register{"filter_zone", flow.Reg(5).Bits(0, 16), "connection tracking zone of the static filter"}
 	GroupZone  = Register{"group_zone", flow.Reg(5).Bits(16, 16), "connection tracking zone of the security groups"}
-	RuleSet    = Register{"rule_set", flow.XReg(3).Bits(0, 64), "the interface's security groups: a RuleSetID, 0 for none"}
+	RuleSet    = Register{"rule_set", flow.XReg(3).Bits(0, 64), "the number of the interface's security groups together, a hash of their names; 0 for none"}
 	Subnet     = Register{"subnet", flow.Reg(12).Bits(0, 32), "id of the network that the route leads to, through the leg in egress"}
 	NextHop    = Register{"next_hop", flow.XXReg(2).Bits(0, 128), "address of the next hop; of IPv4 in the lowest 32 bits"}
 )
@@ -101,14 +101,27 @@ const (
 	PuntActivate PuntClass = 8 // the first frame of a guest that has moved here
 )
 
-var puntNames = map[PuntClass]string{
-	PuntDHCP4: "dhcp4", PuntNeighbor: "neighbor", PuntLearn: "learn", PuntMembers: "members", PuntReject: "reject", PuntLog: "log", PuntProbe: "probe", PuntActivate: "activate",
+// puntClasses says what each class is called, and what the agent does with it.
+var puntClasses = []struct {
+	class     PuntClass
+	name, doc string
+}{
+	{PuntDHCP4, "dhcp4", "answers DHCP"},
+	{PuntNeighbor, "neighbor", "asks for the MAC address of a next hop, or hears an answer that says one"},
+	{PuntLearn, "learn", "learns the MAC address of a device outside"},
+	{PuntMembers, "members", "notes who has joined a multicast group (IGMP, MLD)"},
+	{PuntReject, "reject", "tells the sender that a rule rejects the packet"},
+	{PuntLog, "log", "logs that a rule has decided the packet, of which this is a copy"},
+	{PuntProbe, "probe", "hears a probe of the underlay's MTU that has come back"},
+	{PuntActivate, "activate", "is not sent these yet: the first frame of a guest that has moved here"},
 }
 
 // String gives the class's name.
 func (c PuntClass) String() string {
-	if s, ok := puntNames[c]; ok {
-		return s
+	for _, d := range puntClasses {
+		if d.class == c {
+			return d.name
+		}
 	}
 	return fmt.Sprintf("class_%d", uint8(c))
 }

@@ -131,6 +131,26 @@ func (r *Result) hit(t *translator, u *rule, table uint8) {
 	}
 }
 
+// Lookup is one lookup in a table.
+type Lookup struct {
+	Table uint8
+	Flow  flow.Flow // that was hit
+	Hit   bool
+}
+
+// Lookups gives the lookups in their order. Options.Trace must be set.
+func (r *Result) Lookups() []Lookup {
+	out := make([]Lookup, 0, len(r.trace))
+	for _, h := range r.trace {
+		l := Lookup{Table: h.table, Hit: h.rule != nil}
+		if l.Hit {
+			l.Flow = h.rule.Flow
+		}
+		out = append(out, l)
+	}
+	return out
+}
+
 // Trace gives one line for each lookup, with the flow that was hit. Options.Trace must be set.
 func (r *Result) Trace() string {
 	var b strings.Builder

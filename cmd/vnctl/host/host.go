@@ -111,8 +111,12 @@ func (h *host) flowsCommand() *cobra.Command {
 	var raw, all bool
 	cmd := &cobra.Command{
 		Use: "flows [OBJECT]", Short: "The switch's flows, in the words of the pipeline", Args: cobra.MaximumNArgs(1),
-		Long: `The flows that the switch has now, by table and priority, with names for tables, registers and objects. With the uuid of
-an object, only its own flows and those that mention it. Flows that are not as they should be are marked with !.`,
+		Long: `The flows that the switch has now, by table and priority, with names for tables, registers and objects: the object that a
+flow belongs to, what it matches, and what it does. docs/pipeline.md says what the tables and registers are for, and reads a host's flows
+in these words. With the uuid of an object, only its own flows and those that mention it. Flows that are not as they should be are
+marked with !.
+
+Drops that have not happened are left out unless --all is given.`,
 		Example: "  vnctl host flows\n  vnctl host flows if-web1\n  vnctl host flows nw-front --raw",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path := local.PathFlows
@@ -130,12 +134,12 @@ an object, only its own flows and those that mention it. Flows that are not as t
 					}
 					return
 				}
-				fmt.Fprintln(w, "TABLE\tPRIORITY\tPACKETS\tMATCH\tACTIONS\tOWNER")
+				fmt.Fprintln(w, "TABLE\tPRIORITY\tPACKETS\tOWNER\tMATCH\tACTIONS")
 				for _, f := range flows {
 					if !all && f.Packets == 0 && strings.HasPrefix(f.Owner, "drop ") {
 						continue
 					}
-					fmt.Fprintf(w, "%s%d %s\t%d\t%d\t%s\t%s\t%s\n", choose(f.Foreign, "! ", ""), f.TableID, f.Table, f.Priority, f.Packets, or(f.Match, "*"), f.Actions, f.Owner)
+					fmt.Fprintf(w, "%s%d %s\t%d\t%d\t%s\t%s\t%s\n", choose(f.Foreign, "! ", ""), f.TableID, f.Table, f.Priority, f.Packets, f.Owner, or(f.Match, "*"), f.Actions)
 				}
 			})
 		},

@@ -18,6 +18,7 @@ import (
 
 	"github.com/openvnet/openvnet/agent/local"
 	"github.com/openvnet/openvnet/cmd/vnctl/host"
+	"github.com/openvnet/openvnet/dataplane/pipeline"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -118,6 +119,40 @@ func TestCountersWatch(t *testing.T) {
 	}
 	if _, err := run(t.Context(), socket, "", "counters", "--watch", "--every", "1ms"); err == nil {
 		t.Error("a thousand questions a second are allowed")
+	}
+}
+
+// Flows are shown in the columns of docs/pipeline.md; drops that have not happened are left out.
+func TestFlows(t *testing.T) {
+	flows := []local.Flow{
+		{TableID: 10, Priority: 100, Packets: 8, Text: "table=10, raw", Description: pipeline.Description{Table: "guard_mac", Owner: "interface if-web1", Match: "ingress=if-web1", Actions: "goto guard_address"}},
+		{TableID: 10, Foreign: true, Packets: 1, Description: pipeline.Description{Table: "guard_mac", Owner: "drop mac_source", Actions: "drop: not its own"}},
+		{TableID: 12, Description: pipeline.Description{Table: "guard_address", Owner: "drop ethertype", Actions: "drop: what is this"}},
+	}
+	socket := agent(t, map[string]func(string) any{local.PathFlows: func(object string) any {
+		if object != "" {
+			return flows[:1]
+		}
+		return flows
+	}})
+	want := []string{"TABLE PRIORITY PACKETS OWNER MATCH ACTIONS", "10 guard_mac 100 8 interface if-web1 ingress=if-web1 goto guard_address", "! 10 guard_mac 0 1 drop mac_source * drop: not its own",
+		"12 guard_address 0 0 drop ethertype * drop: what is this"}
+	for _, tc := range []struct {
+		args []string
+		want []string
+	}{
+		{[]string{"flows"}, want[:3]},
+		{[]string{"flows", "--all"}, want},
+		{[]string{"flows", "if-web1"}, want[:2]},
+		{[]string{"flows", "if-web1", "--raw"}, []string{"table=10, raw"}},
+	} {
+		got, err := run(t.Context(), socket, "", tc.args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(tc.want, words(got)); diff != "" {
+			t.Errorf("%v: %s", tc.args, diff)
+		}
 	}
 }
 

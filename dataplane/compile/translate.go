@@ -104,10 +104,13 @@ func (l leg) restRemembered(b *pipeline.Builder, passes bool) {
 		// A row with a route link has led it there, but it cannot begin a conversation: the routes decide, as if there were no row.
 		b.Flow(pipeline.L3Route, prioLost, pipeline.Preds{pipeline.Egress.Is(l.ID), flow.CTZone.Is(uint64(zoneIn)), flow.CTState.Masked(flow.CTTracked|flow.CTInvalid, flow.CTTracked|flow.CTInvalid)},
 			flow.CTClear{}, flow.Resubmit{Table: pipeline.L3Source.ID})
-		return
 	}
 	lost := func(t *pipeline.Table, zone uint16, translated uint64) {
-		b.Drop(t, prioLost, reason.Translation, pipeline.Egress.Is(l.ID), flow.CTZone.Is(uint64(zone)), flow.CTState.Masked(flow.CTTracked, flow.CTTracked|translated))
+		state := flow.CTState.Masked(flow.CTTracked, flow.CTTracked|translated)
+		if passes {
+			state = flow.CTState.Masked(flow.CTTracked|flow.CTNew, flow.CTTracked|flow.CTNew|flow.CTSNAT|flow.CTDNAT)
+		}
+		b.Drop(t, prioLost, reason.Translation, pipeline.Egress.Is(l.ID), flow.CTZone.Is(uint64(zone)), state)
 	}
 	lost(pipeline.L3Source, zoneIn, flow.CTDNAT)
 	lost(pipeline.L3Route, zoneIn, flow.CTDNAT)

@@ -145,17 +145,21 @@ func (r *run) knows(a allowance) bool {
 // translated is one side of a conversation at a leg that began with a packet that passed it that way. There peer is who is talked to in the leg's
 // network, and own the other end: by its address there (outside), or in the route link (inside). Answers have the same key.
 type translated struct {
-	leg       string
-	began     towards
-	proto     uint8
-	peer, own netip.AddrPort
+	leg   string
+	began towards
+	proto uint8
+	sides
 }
 
-// binding is a conversation at a pinned leg: its other end outside and inside, the same if nothing is translated.
+// binding is a conversation at a pinned leg as it is outside and inside, which is the same if nothing is translated.
 type binding struct {
-	outside, inside netip.AddrPort
+	outside, inside sides
 	link            string // route link of the row by which it came in, "" for none
+	passed          bool   // it came in untranslated, but for the port of its peer
 }
+
+// sides are the ends of a conversation; see translated.
+type sides struct{ peer, own netip.AddrPort }
 
 type bound struct {
 	outside, inside translated
@@ -183,49 +187,47 @@ func (r *run) bound(k translated, way towards) (binding, bool) {
 	return binding{}, false
 }
 
-// conversation gives that of a packet which passes a leg that way: one that began the other way, of which it is an answer, or else one that began this way.
-func (r *run) conversation(leg *iface, p *packet, t tuple, way towards) (binding, bool) {
-	k := translated{leg.UUID, way.back(), t.proto, t.from, t.to}
-	if way == towardsOutside {
-		k.peer, k.own = t.to, t.from
-	}
-	if t.echo != echoRequest && p.begun != leg {
-		if b, ok := r.bound(k, way); ok {
-			return b, true
-		}
-	}
-	if t.echo == echoAnswer {
-		return binding{}, false
-	}
-	k.began = way
-	b, ok := r.bound(k, way)
-	if ok && way == towardsInside {
-		p.begun = leg
-	}
-	return b, ok
+// recalled is a conversation at a pinned leg with a packet's place in it.
+type recalled struct {
+	binding
+	answers bool // it is of the end that answers
+	isError bool // it is an ICMP error about a packet that has gone the other way
 }
 
-// about gives the conversation of the packet that an ICMP error is about which passes a leg that way, and how that began: the packet has gone the other way.
-func (r *run) about(leg *iface, in *packet, way towards) (b binding, began towards, ok bool) {
-	t, ok := in.tuple()
+// recall looks a packet up in one of a pinned leg's two memories, that of what began in that way, and makes it what it is on the other side of the leg. A packet
+// of a conversation has its place there whichever way it passes the leg.
+func (r *run) recall(leg *iface, began towards, p, whole *packet) (m recalled, ok bool) {
+	t, ok := whole.tuple()
+	in, isError := p.embedded()
+	if m.isError = isError; isError {
+		t, ok = in.tuple()
+		t = t.answer()
+	}
 	if !ok {
-		return b, began, false
+		return m, false
 	}
-	k := translated{leg.UUID, way.back(), t.proto, t.to, t.from}
+	find := func(way towards) bool {
+		m.binding, ok = r.bound(translated{leg.UUID, began, t.proto, t.sides(way)}, way)
+		return ok
+	}
+	m.answers = t.echo == echoAnswer || !find(began)
+	if m.answers && (t.echo == echoRequest || !find(began.back())) {
+		return m, false
+	}
+	way, ends := began, m.inside
+	if m.answers {
+		way = way.back()
+	}
 	if way == towardsOutside {
-		k.peer, k.own = t.from, t.to
+		ends = m.outside
 	}
-	if t.echo != echoAnswer {
-		if b, ok := r.bound(k, way); ok {
-			return b, k.began, true
-		}
+	if isError {
+		p.setTranslatedError(ends, way)
+	} else {
+		p.setTranslated(ends, way)
 	}
-	if t.echo == echoRequest {
-		return b, began, false
-	}
-	k.began = way
-	b, ok = r.bound(k, way)
-	return b, way, ok
+	whole.isNow(ends, way)
+	return m, true
 }
 
 // balance is a choice among routes of equal cost.

@@ -86,144 +86,148 @@ func other(side netip.AddrPort, port uint16) netip.AddrPort {
 
 // translateInward translates what comes from the network into the route link, and gives the link that it is led to, "" if the routes decide.
 //
-// Open: a pinned leg, which knows conversations, puts fragments together, and one whose packet's first was not seen is not translated
-// [translation]. What passes a pinned leg untranslated is a conversation as well, so that its answers are not translated. What would be taken for
-// another conversation inside is not translated [translation].
+// Open: a pinned leg, which knows conversations, puts fragments together, and one whose packet's first was not seen is not translated [translation]. What passes a
+// pinned leg untranslated is a conversation as well. Who would be answered in another conversation has another port inside, or goes nowhere [translation].
 func (r *run) translateInward(leg *iface, p *packet) (string, reason.Reason) {
 	ts := leg.translations
+	rowOf := func(p *packet) int {
+		return slices.IndexFunc(ts.rows, func(n row) bool { return p.isOf(n.outside, p.to, p.toPort) })
+	}
 	p.begun, p.through = nil, nil
-	whole := *p
-	if leg.pinned() {
-		var ok bool
-		if whole, ok = r.together(p); !ok {
-			return "", reason.Translation
+	if !leg.pinned() {
+		at := rowOf(p)
+		if at < 0 {
+			return "", ts.untranslated()
 		}
-	}
-	t, isTuple := whole.tuple()
-	remembers := leg.pinned() && isTuple
-	if leg.pinned() {
-		if in, ok := p.embedded(); ok {
-			if b, began, ok := r.about(leg, &in, towardsInside); ok {
-				p.setTranslatedError(b.inside, towardsInside)
-				if began == towardsInside {
-					p.through = leg
-				}
-				return b.link, reason.None
-			}
+		p.own()
+		p.setTo(ts.rows[at].inside.Addr())
+		if port := ts.rows[at].inside.Port(); port != 0 {
+			p.setToPort(port)
 		}
+		return ts.rows[at].link, reason.None
 	}
-	if remembers {
-		if b, ok := r.conversation(leg, p, t, towardsInside); ok {
-			p.setTranslated(b.inside, towardsInside)
-			if p.begun == leg && b.inside == b.outside {
-				p.through = leg
-			}
-			return b.link, reason.None
-		}
-	}
-	if remembers && !whole.begins(t) || leg.pinned() && !isTuple {
-		return "", ts.untranslated()
-	}
-	b := binding{outside: t.to, inside: t.to}
-	at := slices.IndexFunc(ts.rows, func(n row) bool { return whole.isOf(n.outside, p.to, whole.toPort) })
-	switch {
-	case at >= 0:
-		b.inside, b.link = other(ts.rows[at].inside, t.to.Port()), ts.rows[at].link
-	case !ts.passthrough:
+	whole, ok := r.together(p)
+	if !ok {
 		return "", reason.Translation
 	}
-	if remembers {
-		inside := translated{leg.UUID, towardsInside, t.proto, t.from, b.inside}
-		switch _, taken := r.bound(inside, towardsOutside); {
-		case !taken:
-			r.out.memos = append(r.out.memos, bound{translated{leg.UUID, towardsInside, t.proto, t.from, t.to}, inside, b})
-			p.begun = leg
-			if at < 0 {
-				p.through = leg
-			}
-		case at >= 0:
-			return "", reason.Translation
-		}
+	if m, ok := r.recall(leg, towardsOutside, p, &whole); ok && (m.answers || m.isError) {
+		return "", reason.None
 	}
+	at, link := rowOf(&whole), ""
 	if at >= 0 {
-		p.setTranslated(b.inside, towardsInside)
+		link = ts.rows[at].link
 	}
-	return b.link, reason.None
+	if m, ok := r.recall(leg, towardsInside, p, &whole); ok {
+		switch {
+		case m.answers && !ts.passthrough:
+			return "", reason.Translation
+		case m.answers || m.isError || m.passed:
+			p.through = leg
+		default:
+			p.begun = leg
+		}
+		return link, reason.None
+	}
+	t, ok := whole.tuple()
+	switch {
+	case !ok || !whole.begins(t):
+		return "", ts.untranslated()
+	case at < 0 && !ts.passthrough:
+		return "", reason.Translation
+	}
+	b := binding{outside: t.sides(towardsInside), inside: t.sides(towardsInside), passed: at < 0}
+	if at >= 0 {
+		b.inside.own = other(ts.rows[at].inside, t.to.Port())
+	}
+	if b.inside.peer, ok = r.freePort(leg, t, towardsInside, t.from, func(peer netip.AddrPort) sides { return sides{peer, b.inside.own} }); !ok {
+		return "", reason.Translation
+	}
+	r.begin(leg, t, towardsInside, b)
+	p.setTranslated(b.inside, towardsInside)
+	if b.passed {
+		p.through = leg
+	} else {
+		p.begun = leg
+	}
+	return link, reason.None
 }
 
 // translateOutward translates what goes from the route link into the network.
 //
 // Open: an ICMP error about a translated conversation gets the outer source address that the conversation has outside, whoever sent it. Answers in a conversation
-// that has begun inside enter as all else does, even if the row that translated it names a route link.
+// that has begun inside enter as all else does, even if the row that translated it names a route link. What has come in by the leg untranslated leaves it so.
 func (r *run) translateOutward(leg *iface, l *link, p *packet) reason.Reason {
+	ts := leg.translations
+	rowOf := func(p *packet) int {
+		return slices.IndexFunc(ts.rows, func(n row) bool {
+			return (n.link == "" || n.link == l.uuid) && p.isOf(n.inside, p.from, p.fromPort)
+		})
+	}
+	if !leg.pinned() {
+		at := rowOf(p)
+		if at < 0 {
+			return ts.untranslated()
+		}
+		p.own()
+		p.setFrom(ts.rows[at].outside.Addr())
+		if port := ts.rows[at].outside.Port(); port != 0 {
+			p.setFromPort(port)
+		}
+		return reason.None
+	}
 	if p.through == leg {
 		return reason.None
 	}
-	ts := leg.translations
-	whole := *p
-	if leg.pinned() {
-		var ok bool
-		if whole, ok = r.together(p); !ok {
-			return reason.Translation
-		}
-	}
-	t, isTuple := whole.tuple()
-	remembers := leg.pinned() && isTuple
-	if leg.pinned() {
-		if in, ok := p.embedded(); ok {
-			if b, _, ok := r.about(leg, &in, towardsOutside); ok {
-				p.setTranslatedError(b.outside, towardsOutside)
-				return reason.None
-			}
-		}
-	}
-	if remembers {
-		if b, ok := r.conversation(leg, p, t, towardsOutside); ok {
-			p.setTranslated(b.outside, towardsOutside)
-			return reason.None
-		}
-	}
-	if remembers && !whole.begins(t) || leg.pinned() && !isTuple {
-		return ts.untranslated()
-	}
-	b := binding{outside: t.from, inside: t.from}
-	changes := true
-	at := slices.IndexFunc(ts.rows, func(n row) bool {
-		return (n.link == "" || n.link == l.uuid) && whole.isOf(n.inside, p.from, whole.fromPort)
-	})
-	switch {
-	case at >= 0:
-		b.outside = other(ts.rows[at].outside, t.from.Port())
-	case leg.pinned() && ts.masquerade(p.from).IsValid():
-		port, ok := r.freePort(leg, t, ts.masquerade(p.from))
-		if !ok {
-			return reason.Translation
-		}
-		b.outside = netip.AddrPortFrom(ts.masquerade(p.from), port)
-	case ts.passthrough && remembers:
-		port, ok := r.freePort(leg, t, p.from)
-		if !ok {
-			return reason.None
-		}
-		b.outside = netip.AddrPortFrom(p.from, port)
-	case ts.passthrough:
-		changes = false
-	default:
+	whole, ok := r.together(p)
+	if !ok {
 		return reason.Translation
 	}
-	if remembers {
-		outside := outsideOf(leg, t, b.outside)
-		switch _, taken := r.bound(outside, towardsInside); {
-		case !taken:
-			r.out.memos = append(r.out.memos, bound{outside, translated{leg.UUID, towardsOutside, t.proto, t.to, t.from}, b})
-		case changes:
-			return reason.Translation
+	if p.begun != leg {
+		if m, ok := r.recall(leg, towardsInside, p, &whole); ok && (m.answers || m.isError || m.passed) {
+			return reason.None
 		}
 	}
-	if changes {
-		p.setTranslated(b.outside, towardsOutside)
+	at, hidden := rowOf(&whole), ts.masquerade(p.from)
+	if m, ok := r.recall(leg, towardsOutside, p, &whole); ok {
+		if m.answers {
+			return ts.untranslated()
+		}
+		return reason.None
 	}
+	t, ok := whole.tuple()
+	if !ok || !whole.begins(t) {
+		return ts.untranslated()
+	}
+	b := binding{outside: t.sides(towardsOutside), inside: t.sides(towardsOutside)}
+	fixed := false
+	switch {
+	case at >= 0:
+		b.outside.own, fixed = other(ts.rows[at].outside, t.from.Port()), ts.rows[at].outside.Port() != 0
+	case hidden.IsValid():
+		b.outside.own = netip.AddrPortFrom(hidden, t.from.Port())
+	case !ts.passthrough:
+		return reason.Translation
+	}
+	ends := func(own netip.AddrPort) sides {
+		if t.echo != noEcho { // both ends have its id
+			return sides{netip.AddrPortFrom(t.to.Addr(), own.Port()), own}
+		}
+		return sides{t.to, own}
+	}
+	own, ok := r.freePort(leg, t, towardsOutside, b.outside.own, ends)
+	if !ok || fixed && own != b.outside.own {
+		return reason.Translation
+	}
+	b.outside = ends(own)
+	r.begin(leg, t, towardsOutside, b)
+	p.setTranslated(b.outside, towardsOutside)
 	return reason.None
+}
+
+// begin remembers a conversation that begins with a packet of that tuple, which passes the leg that way.
+func (r *run) begin(leg *iface, t tuple, way towards, b binding) {
+	key := func(s sides) translated { return translated{leg.UUID, way, t.proto, s} }
+	r.out.memos = append(r.out.memos, bound{key(b.outside), key(b.inside), b})
 }
 
 // untranslated is what becomes of a packet that nothing translates.
@@ -248,33 +252,26 @@ func (ts *translations) masquerade(from netip.Addr) netip.Addr {
 	return ts.first6
 }
 
-// outsideOf gives the key of a conversation with that own end outside. Both ends of an echo have its id.
-func outsideOf(leg *iface, t tuple, own netip.AddrPort) translated {
-	peer := t.to
-	if t.echo != noEcho {
-		peer = netip.AddrPortFrom(peer.Addr(), own.Port())
-	}
-	return translated{leg.UUID, towardsOutside, t.proto, peer, own}
-}
-
-// freePort gives the port, or the echo id, with which a conversation is hidden behind the address: its own, or if that is taken another one. It
-// is false if there is none.
-func (r *run) freePort(leg *iface, t tuple, a netip.Addr) (uint16, bool) {
+// freePort gives the end of the one who begins a conversation as it is on the other side of the leg: with its own port, or if answers would be taken for those of
+// another conversation with another one. Ends are the sides there with that end. It is false if there is none: for want of ports, or as the protocol has none.
+//
+// Open: whether an echo may have another id.
+func (r *run) freePort(leg *iface, t tuple, way towards, end netip.AddrPort, ends func(netip.AddrPort) sides) (netip.AddrPort, bool) {
+	with := func(port uint16) netip.AddrPort { return netip.AddrPortFrom(end.Addr(), port) }
 	free := func(port uint16) bool {
-		k := outsideOf(leg, t, netip.AddrPortFrom(a, port))
-		_, taken := r.bound(k, towardsInside) // by answers in another conversation
+		k := translated{leg.UUID, way, t.proto, ends(with(port))}
+		_, taken := r.bound(k, way.back()) // by answers in another conversation
 		if !taken && t.echo == noEcho {
 			k.peer, k.own = k.own, k.peer
-			_, taken = r.bound(k, towardsOutside) // or by what began it
+			_, taken = r.bound(k, way) // or by what began it
 		}
 		return !taken
 	}
-	own := t.from.Port()
-	if !t.from.IsValid() || free(own) { // without a tuple nothing is remembered
-		return own, true
+	if free(end.Port()) {
+		return end, true
 	}
-	if t.proto != protoTCP && t.proto != protoUDP && t.proto != protoSCTP && t.echo == noEcho {
-		return 0, false
+	if t.proto != protoTCP && t.proto != protoUDP && t.proto != protoSCTP && (t.echo == noEcho || r.choose(2) == 0) {
+		return end, false
 	}
 	var ports []uint16
 	for _, port := range r.chosen {
@@ -282,15 +279,15 @@ func (r *run) freePort(leg *iface, t tuple, a netip.Addr) (uint16, bool) {
 			ports = append(ports, port)
 		}
 	}
-	for port := own + 1; len(ports) == 0 && port != own; port++ {
+	for port := end.Port() + 1; len(ports) == 0 && port != end.Port(); port++ {
 		if port != 0 && free(port) {
 			ports = append(ports, port)
 		}
 	}
 	if len(ports) == 0 {
-		return 0, false
+		return end, false
 	}
-	return ports[r.choose(len(ports))], true
+	return with(ports[r.choose(len(ports))]), true
 }
 
 // towards says which way a packet passes a leg.
@@ -303,30 +300,56 @@ const (
 
 func (w towards) back() towards { return towardsOutside - w }
 
-// setTranslated writes the other end of a conversation.
-func (p *packet) setTranslated(end netip.AddrPort, way towards) {
+// sides gives the ends of a packet with that tuple which passes a leg that way.
+func (t tuple) sides(way towards) sides {
+	if way == towardsInside {
+		return sides{t.from, t.to}
+	}
+	return sides{t.to, t.from}
+}
+
+// setTranslated writes the ends of a conversation: the address of our own, and both ports.
+func (p *packet) setTranslated(s sides, way towards) {
 	p.own()
 	if way == towardsInside {
-		p.setTo(end.Addr())
-		p.setToPort(end.Port())
+		p.setTo(s.own.Addr())
+		p.setToPort(s.own.Port())
+		p.setFromPort(s.peer.Port())
 	} else {
-		p.setFrom(end.Addr())
-		p.setFromPort(end.Port())
+		p.setFrom(s.own.Addr())
+		p.setFromPort(s.own.Port())
+		p.setToPort(s.peer.Port())
 	}
 }
 
-// setTranslatedError writes it into an ICMP error, and into the packet that the error is about, which has gone the other way.
-func (p *packet) setTranslatedError(end netip.AddrPort, way towards) {
+// isNow makes a packet that was put together say what its parts say now.
+func (p *packet) isNow(s sides, way towards) {
+	from, to := s.peer, s.own
+	if way == towardsOutside {
+		from, to = to, from
+	}
+	p.from, p.to = from.Addr(), to.Addr()
+	if p.hasPorts {
+		p.fromPort, p.toPort = from.Port(), to.Port()
+	} else {
+		p.icmp.id = to.Port()
+	}
+}
+
+// setTranslatedError writes them into an ICMP error, and into the packet that the error is about, which has gone the other way.
+func (p *packet) setTranslatedError(s sides, way towards) {
 	p.own()
 	in, _ := p.embedded()
 	sums := p.transportSums(nil)
 	if way == towardsInside {
-		in.setFrom(end.Addr(), sums...)
-		in.setFromPort(end.Port(), sums...)
-		p.setTo(end.Addr())
+		in.setFrom(s.own.Addr(), sums...)
+		in.setFromPort(s.own.Port(), sums...)
+		in.setToPort(s.peer.Port(), sums...)
+		p.setTo(s.own.Addr())
 	} else {
-		in.setTo(end.Addr(), sums...)
-		in.setToPort(end.Port(), sums...)
-		p.setFrom(end.Addr())
+		in.setTo(s.own.Addr(), sums...)
+		in.setToPort(s.own.Port(), sums...)
+		in.setFromPort(s.peer.Port(), sums...)
+		p.setFrom(s.own.Addr())
 	}
 }

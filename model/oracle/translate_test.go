@@ -3,6 +3,8 @@ package oracle
 import (
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // translated networks: inside nw-i with v1 and v2 on host a; outside nw-o with o1 on host b, where the leg to it is pinned, and translates.
@@ -191,8 +193,13 @@ func TestMasquerade(t *testing.T) {
 					return
 				}
 				seen.fromPort++
-				if name == "echo" {
+				if name == "echo" { // by another id, or not at all
 					seen.fromPort = 8
+					os := l.w.Judge(at("dp-a/if-v1"), other.frame(), &l.c)
+					if len(os) != 2 || cmp.Diff(summary(os[0]), []string{"drop dp-b translation"}) != "" {
+						t.Fatalf("%d outcomes: %v", len(os), os)
+					}
+					l.c.Learn(os[1])
 				}
 				l.expectFrame("dp-a/if-v1", other.frame(), "dp-b/if-o1", seen.frame())
 				l.expectFrame("dp-a/if-v1", other.frame(), "dp-b/if-o1", seen.frame()) // the same again

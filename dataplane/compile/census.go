@@ -1,33 +1,34 @@
 package compile
 
 import (
-	"strings"
-
 	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/model/graph"
 	"github.com/openvnet/openvnet/model/span"
 )
 
-// census counts, by domain, interfaces of this host that flows of all other interfaces of the domain hang on. What it says follows from the graph alone; it is
+// census counts interfaces of this host that flows of other interfaces hang on. What it says follows from the graph alone; it is
 // kept beside it so that one interface is compiled without a look at the others.
 type census struct {
 	of     map[string][]question // by interface
 	counts map[question]int
-	moved  map[string]struct{} // domains for which an answer has changed by the last changes
+	groups map[string]map[string]struct{} // by security group: the domains that its members are in
+	moved  map[question]struct{}          // those of which the answer may have changed by the last changes
 }
 
-// question is what is counted in a domain.
-type question struct{ what, domain string }
+// question is whether any interface counts.
+type question struct{ what, of string }
 
 const (
-	countGuests  = "guests"  // interfaces but the host's own
-	countRouting = "routing" // guests that may send from any address
+	countGuests  = "guests"   // interfaces but the host's own, of a domain
+	countRouting = "routing"  // guests of a domain that may send from any address
+	countRuleSet = "rule set" // interfaces that have it
+	// What else is counted is members of a security group, which is named by its uuid, of a domain.
 )
 
 // census gives the census, which is made when it is first needed.
 func (in *Input) census() *census {
 	if in.counted == nil {
-		in.counted = &census{map[string][]question{}, map[question]int{}, map[string]struct{}{}}
+		in.counted = &census{map[string][]question{}, map[question]int{}, map[string]map[string]struct{}{}, map[question]struct{}{}}
 		for _, o := range in.X.Graph().List(model.Interfaces) {
 			in.counted.count(in, o.Base().UUID)
 		}
@@ -44,7 +45,8 @@ func (c *census) count(in *Input, iface string) {
 			delete(c.counts, q)
 		}
 		if (before == 0) != (before+by == 0) {
-			c.moved[q.domain] = struct{}{}
+			c.moved[q] = struct{}{}
+			c.note(q, before == 0)
 		}
 	}
 	now := in.questions(iface)
@@ -59,21 +61,49 @@ func (c *census) count(in *Input, iface string) {
 	}
 }
 
+// note keeps the domains of security groups.
+func (c *census) note(q question, any bool) {
+	switch {
+	case !q.ofGroup():
+	case !any:
+		if delete(c.groups[q.what], q.of); len(c.groups[q.what]) == 0 {
+			delete(c.groups, q.what)
+		}
+	case c.groups[q.what] == nil:
+		c.groups[q.what] = map[string]struct{}{q.of: {}}
+	default:
+		c.groups[q.what][q.of] = struct{}{}
+	}
+}
+
+func (q question) ofGroup() bool {
+	return q.what != countGuests && q.what != countRouting && q.what != countRuleSet
+}
+
 // questions gives what an interface counts for.
 func (in *Input) questions(iface string) []question {
 	i, ok := graph.Lookup[*model.Interface](in.X.Graph(), iface)
-	if !ok || i.Mode == model.InterfaceHost || in.X.Location(iface) != in.Self {
+	if !ok || in.X.Location(iface) != in.Self {
 		return nil
 	}
 	var qs []question
+	groups := securityGroups(in.X.Domains(iface))
 	for _, d := range in.X.Domains(iface) {
-		if !strings.HasPrefix(d, model.Networks.Prefix+"-") && !strings.HasPrefix(d, model.Segments.Prefix+"-") {
+		if !addressed(d) {
 			continue
 		}
-		qs = append(qs, question{countGuests, d})
+		for _, g := range groups {
+			qs = append(qs, question{g, d})
+		}
+		if i.Mode != model.InterfaceHost {
+			qs = append(qs, question{countGuests, d})
+		}
 		if i.Mode == model.InterfaceVIF && i.EnableRouting {
 			qs = append(qs, question{countRouting, d})
 		}
+	}
+	if set, judged := in.ruleSet(i); judged {
+		qs = append(qs, question{countRuleSet, string(set)})
 	}
 	return qs
 }
@@ -89,15 +119,26 @@ func (in *Input) recount(e *span.Effects) {
 	}
 }
 
-// recounted gives the domains for which an answer has changed by the last recount.
-func (in *Input) recounted() map[string]struct{} {
-	if in.counted == nil {
-		return nil
-	}
-	return in.counted.moved
+// domainsRecounted gives the domains for which an answer may have changed by the last recount, some more than once.
+func (in *Input) domainsRecounted(yield func(uuid string) bool) {
+	in.recounted(func(q question) bool { return q.ofGroup() || q.what == countRuleSet || yield(q.of) })
 }
 
-// any reports whether any interface of this host counts in the domain, or in a network that lies on it.
-func (in *Input) any(what string, d Domain) bool {
-	return in.census().counts[question{what, d.UUID}] > 0
+// groupsRecounted gives the security groups of which members have come into a domain that no other member here is in, or left one so, some more than once.
+func (in *Input) groupsRecounted(yield func(uuid string) bool) {
+	in.recounted(func(q question) bool { return !q.ofGroup() || yield(q.what) })
 }
+
+func (in *Input) recounted(yield func(question) bool) {
+	if in.counted == nil {
+		return
+	}
+	for q := range in.counted.moved {
+		if !yield(q) {
+			return
+		}
+	}
+}
+
+// any reports whether any interface of this host counts.
+func (in *Input) any(what, of string) bool { return in.census().counts[question{what, of}] > 0 }

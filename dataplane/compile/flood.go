@@ -84,7 +84,7 @@ var domainFeature = feature{
 		for uuid := range in.reattached(e, false) {
 			domain(uuid)
 		}
-		for uuid := range in.recounted() {
+		for uuid := range in.domainsRecounted {
 			domain(uuid)
 		}
 		in.rewiredPairs(e, func(p span.Pair) {
@@ -106,7 +106,7 @@ const (
 
 // domainHere gives a domain's key between hosts, its flood groups, what it lets pass that others do not, and where frames for nobody go.
 func (in *Input) domainHere(d Domain) (state.Items, error) {
-	if d.physical() && !in.any(countGuests, d) {
+	if d.physical() && !in.any(countGuests, d.UUID) {
 		return state.Items{}, nil // the underlay's own
 	}
 	b := pipeline.NewBuilder(d.owner())

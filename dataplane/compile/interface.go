@@ -78,7 +78,7 @@ var interfaceFeature = feature{
 				iface(i)
 			}
 		}
-		for domain := range in.recounted() {
+		for domain := range in.domainsRecounted {
 			for i := range in.X.InterfacesOf(domain) {
 				iface(i)
 			}
@@ -102,11 +102,11 @@ func (in *Input) iface(uuid string) (state.Items, error) {
 	stations := in.Stations(uuid)
 	here := in.X.At(uuid, in.Self)
 	for _, s := range stations {
-		if s.Domain.physical() && !in.any(countGuests, s.Domain) {
+		if s.Domain.physical() && !in.any(countGuests, s.Domain.UUID) {
 			continue // of the underlay's own, which is not the data plane's
 		}
 		answer(b, i, s, here)
-		if s.Domain.Segment || in.any(countRouting, s.Domain) {
+		if s.Domain.Segment || in.any(countRouting, s.Domain.UUID) {
 			taken(b, i, s, here)
 		}
 		items.Neighbors = append(items.Neighbors, neighbors(i, s)...)
@@ -129,7 +129,7 @@ func (in *Input) iface(uuid string) (state.Items, error) {
 	case !here:
 		in.attachElsewhere(b, &items, i)
 	case i.Mode == model.InterfaceHost:
-		stations = slices.DeleteFunc(stations, func(s Station) bool { return !in.any(countGuests, s.Domain) })
+		stations = slices.DeleteFunc(stations, func(s Station) bool { return !in.any(countGuests, s.Domain.UUID) })
 		in.attachHost(b, &items, i, stations)
 	default:
 		in.copied(b, i)

@@ -10,6 +10,7 @@ import (
 	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/model/graph"
 	"github.com/openvnet/openvnet/model/span"
+	"github.com/openvnet/openvnet/ofctl/flow"
 )
 
 // memberFeature is each interface as a member of the groups that rules on this host name.
@@ -27,7 +28,7 @@ var memberFeature = feature{
 		}
 		named := map[string]struct{}{} // groups all of whose members are concerned
 		in.namedAnew(e, named)
-		for h := range in.groupsMoved(e) {
+		for h := range in.groupsRecounted {
 			in.namedBy(h, named)
 		}
 		for d := range in.domainsChanged(e) {
@@ -117,47 +118,6 @@ func (in *Input) clauseOf(o *model.SecurityGroupRule) peerClause {
 	return peerClause{r.id, o.SecurityGroupUUID, r.group, r.out, r.level()}
 }
 
-// groupsMoved gives the groups of which members on this host may have come into a domain that no other member here is in, or left one so.
-func (in *Input) groupsMoved(e *span.Effects) map[string]struct{} {
-	moved := map[string]struct{}{}
-	for _, m := range e.Interfaces {
-		at, now := m.Datapaths()
-		before, after := m.Domains()
-		if at != in.Self && now != in.Self || at == now && slices.Equal(before, after) {
-			continue
-		}
-		domains := slices.Concat(before, after)
-		for _, h := range slices.Concat(securityGroups(before), securityGroups(after)) {
-			if _, known := moved[h]; !known && !in.othersAreIn(e, h, domains) {
-				moved[h] = struct{}{}
-			}
-		}
-	}
-	return moved
-}
-
-// othersAreIn reports whether the group has members here, that have not changed, in each of the domains that addresses are in.
-func (in *Input) othersAreIn(e *span.Effects, group string, domains []string) bool {
-	left := map[string]struct{}{}
-	for _, d := range domains {
-		if addressed(d) {
-			left[d] = struct{}{}
-		}
-	}
-	for i := range in.localMembers(group) {
-		if _, changed := e.Interfaces[i]; changed {
-			continue
-		}
-		for _, d := range in.X.Domains(i) {
-			delete(left, d)
-		}
-		if len(left) == 0 {
-			return true
-		}
-	}
-	return false
-}
-
 // addressed reports whether interfaces have addresses in a domain of that uuid: whether it is a network or a segment.
 func addressed(uuid string) bool {
 	r := model.ByUUID(uuid)
@@ -214,14 +174,15 @@ func (in *Input) member(uuid string) (state.Items, error) {
 				stations = in.Stations(uuid)
 			}
 			for _, d := range in.domainsOf(owner) {
-				addrs := in.peerAddrs(uuid, stations, d)
-				for k := range rules {
-					r := &rules[k]
-					for _, a := range addrs {
-						preds := append(r.side().peer.prefix(netip.PrefixFrom(a, a.BitLen())), pipeline.Network.Is(d.Number))
-						c, err := r.clause(dimPeer, preds...)
-						items.Clauses = append(items.Clauses, c)
+				for _, a := range in.peerAddrs(uuid, stations, d) {
+					for _, s := range []side{inwards, outwards} {
+						m, err := flow.NewMatch(append(s.peer.prefix(netip.PrefixFrom(a, a.BitLen())), pipeline.Network.Is(d.Number))...)
 						errs = append(errs, err)
+						for k := range rules {
+							if rules[k].out == (s == outwards) {
+								items.Clauses = append(items.Clauses, rules[k].says(dimPeer, m))
+							}
+						}
 					}
 				}
 			}
@@ -233,16 +194,9 @@ func (in *Input) member(uuid string) (state.Items, error) {
 // domainsOf gives the domains that members of a group on this host are in.
 func (in *Input) domainsOf(group string) []Domain {
 	var out []Domain
-	seen := map[string]struct{}{}
-	for i := range in.localMembers(group) {
-		for _, uuid := range in.X.Domains(i) {
-			if _, ok := seen[uuid]; ok || !addressed(uuid) {
-				continue
-			}
-			seen[uuid] = struct{}{}
-			if d, ok := in.domain(uuid); ok && !slices.Contains(out, d) {
-				out = append(out, d)
-			}
+	for uuid := range in.census().groups[group] {
+		if d, ok := in.domain(uuid); ok && !slices.Contains(out, d) {
+			out = append(out, d)
 		}
 	}
 	return out

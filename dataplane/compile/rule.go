@@ -75,7 +75,11 @@ const (
 // clause says that packets which match meet a dimension of the rule.
 func (r *rule) clause(dim uint8, preds ...flow.Pred) (state.Clause, error) {
 	m, err := flow.NewMatch(preds...)
-	return state.Clause{Flow: flow.Key{Table: r.side().rules.ID, Priority: r.level(), Match: m}, ID: r.id, Dim: dim, Dims: r.dims()}, err
+	return r.says(dim, m), err
+}
+
+func (r *rule) says(dim uint8, m flow.Match) state.Clause {
+	return state.Clause{Flow: flow.Key{Table: r.side().rules.ID, Priority: r.level(), Match: m}, ID: r.id, Dim: dim, Dims: r.dims()}
 }
 
 // Ids of conjunctions. Rules that are objects have their own id with the highest bit; rules of a group's text, and those of trust, that of the

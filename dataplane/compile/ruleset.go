@@ -67,26 +67,9 @@ func (in *Input) localMembers(group string) func(yield func(string) bool) {
 	}
 }
 
-// ruleSetUsed reports whether an interface of this host has the rule set.
-func (in *Input) ruleSetUsed(set ruleSet) bool {
-	candidates := in.X.InterfacesAt(in.Self)
-	if gs := set.groups(); len(gs) > 0 {
-		candidates = in.localMembers(gs[0])
-	}
-	for i := range candidates {
-		if ruleSetOf(in.X.Domains(i)) != set {
-			continue
-		}
-		if o, ok := graph.Lookup[*model.Interface](in.X.Graph(), i); ok && (set != noGroups || o.IngressFilteringEnabled) {
-			return true
-		}
-	}
-	return false
-}
-
 // compileRuleSet says which rules count for a rule set, and remembers what its interfaces send where it does not judge that.
 func (in *Input) compileRuleSet(set ruleSet) (state.Items, error) {
-	if !in.ruleSetUsed(set) {
+	if !in.any(countRuleSet, string(set)) {
 		return state.Items{}, nil
 	}
 	is := pipeline.RuleSet.IsValue(flow.Uint(set.hash()))

@@ -3,6 +3,7 @@ package state
 import (
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 )
 
@@ -42,12 +43,7 @@ type Table[K comparable, V comparable] struct {
 type claims[V comparable] struct {
 	unit  Unit
 	value V
-	more  []claim[V] // sorted by unit, all after unit
-}
-
-type claim[V comparable] struct {
-	unit  Unit
-	value V
+	more  map[Unit]V // of units that all sort after unit
 }
 
 func newTable[K comparable, V comparable](key func(V) K) *Table[K, V] {
@@ -122,34 +118,33 @@ func (t *Table[K, V]) replace(u Unit, old, new []V, d *Delta[K, V], conflicts *[
 	}
 }
 
-func (c claims[V]) all(had bool) []claim[V] {
-	if !had {
-		return nil
-	}
-	return append([]claim[V]{{c.unit, c.value}}, c.more...)
-}
-
 func (c claims[V]) with(u Unit, v V, had bool) claims[V] {
-	if !had || c.more == nil && c.unit == u {
-		return claims[V]{unit: u, value: v}
+	if !had || c.unit == u {
+		return claims[V]{u, v, c.more}
 	}
-	cs := slices.DeleteFunc(c.all(had), func(x claim[V]) bool { return x.unit == u })
-	i, _ := slices.BinarySearchFunc(cs, u, func(x claim[V], u Unit) int { return compareUnits(x.unit, u) })
-	return claimsOf(slices.Insert(cs, i, claim[V]{u, v}))
+	if c.more == nil {
+		c.more = map[Unit]V{}
+	}
+	if compareUnits(u, c.unit) > 0 {
+		c.more[u] = v
+		return c
+	}
+	c.more[c.unit] = c.value
+	return claims[V]{u, v, c.more}
 }
 
 func (c claims[V]) without(u Unit) (claims[V], bool) {
-	cs := slices.DeleteFunc(c.all(true), func(x claim[V]) bool { return x.unit == u })
-	if len(cs) == 0 {
-		return claims[V]{}, false
+	delete(c.more, u)
+	if c.unit == u {
+		if len(c.more) == 0 {
+			return claims[V]{}, false
+		}
+		c.unit = slices.MinFunc(slices.Collect(maps.Keys(c.more)), compareUnits)
+		c.value = c.more[c.unit]
+		delete(c.more, c.unit)
 	}
-	return claimsOf(cs), true
-}
-
-func claimsOf[V comparable](cs []claim[V]) claims[V] {
-	c := claims[V]{unit: cs[0].unit, value: cs[0].value}
-	if len(cs) > 1 {
-		c.more = cs[1:]
+	if len(c.more) == 0 {
+		c.more = nil
 	}
-	return c
+	return c, true
 }

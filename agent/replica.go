@@ -207,17 +207,10 @@ func (r *replica) portNames() map[string]struct{} {
 }
 
 func (r *replica) compile(units func(func(state.Unit) bool)) {
-	for u := range units {
-		items, err := r.in.Unit(u)
-		if conflict := r.state.Replace(u, items, &r.pending); err == nil {
-			err = conflict
-		}
-		if err != nil {
-			r.errs[u] = err
-		} else {
-			delete(r.errs, u)
-		}
-	}
+	maps.Copy(r.errs, r.state.ReplaceAll(units, func(u state.Unit) (state.Items, error) {
+		delete(r.errs, u)
+		return r.in.Unit(u)
+	}, &r.pending))
 }
 
 // place looks again whether the ports of these names (or iface-ids) belong to an interface that is on this host.

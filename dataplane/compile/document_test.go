@@ -104,7 +104,7 @@ func TestDocumentIsCurrent(t *testing.T) {
 func TestDocumentedDump(t *testing.T) {
 	s := ovsenv.StartSandbox(t)
 	s.AddBridge("br0")
-	full := everything(t, newFabric(t, example()).inputs["dp-node1"]).Full()
+	full := compileAll(t, newFabric(t, example()).inputs["dp-node1"]).Full()
 	sw, err := ovs.Dial(t.Context(), s.Mgmt("br0"), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -137,7 +137,7 @@ func TestDocumentedDump(t *testing.T) {
 // writeExample writes what dp-node1 has, and the ways of some packets.
 func writeExample(b *bytes.Buffer, f *fabric) {
 	in := f.inputs["dp-node1"]
-	full := everything(f.t, in).Full()
+	full := compileAll(f.t, in).Full()
 	names := in.Names()
 	flows := slices.SortedFunc(maps.Values(full.Flows), func(a, b flow.Flow) int {
 		return cmp.Or(cmp.Compare(a.Table, b.Table), cmp.Compare(b.Priority, a.Priority), cmp.Compare(pipeline.Describe(a, names).Match, pipeline.Describe(b, names).Match), cmp.Compare(a.String(), b.String()))

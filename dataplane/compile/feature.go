@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"errors"
 	"iter"
 	"maps"
 
@@ -44,6 +45,15 @@ func (in *Input) Unit(u state.Unit) (state.Items, error) {
 		return f.items(in, u)
 	}
 	return state.Items{}, nil
+}
+
+// Realised is Unit, for which what the data plane has no feature for is no error.
+func (in *Input) Realised(u state.Unit) (state.Items, error) {
+	items, err := in.Unit(u)
+	if errors.Is(err, ErrUnrealised) {
+		err = nil
+	}
+	return items, err
 }
 
 // Units gives every unit that may have items.

@@ -168,17 +168,7 @@ func TestGolden(t *testing.T) {
 			in.Bridge.Uplink, in.Bridge.Tunnels = 1, compile.Tunnels{2}
 			in.Bridge.SetPort(compile.Port{Name: "a1", OFPort: 11, Ifindex: 111})
 			in.Bridge.SetPort(compile.Port{Name: "tapb1", IfaceID: "if-b1", OFPort: 12, Ifindex: 112})
-			s := state.New()
-			for u := range in.Units() {
-				items, err := in.Unit(u)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := s.Replace(u, items, &state.Changes{}); err != nil {
-					t.Fatal(err)
-				}
-			}
-			golden(t, filepath.Join("testdata", tc.name+".txt"), text(s))
+			golden(t, filepath.Join("testdata", tc.name+".txt"), text(compileAll(t, in)))
 		})
 	}
 }

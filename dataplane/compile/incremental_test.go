@@ -1,8 +1,8 @@
 package compile_test
 
 import (
-	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"net/netip"
 	"slices"
@@ -39,12 +39,8 @@ func TestIncrementalEqualsFull(t *testing.T) {
 		for rev := int64(1); rev <= 25; rev++ {
 			e := in.X.Apply(modeltest.Batch(t, rev))
 			var c state.Changes
-			for u := range in.Dirty(e, s) {
-				compileUnit(t, in, s, u, &c)
-			}
-			for _, u := range foundOut(t, in.Bridge) {
-				compileUnit(t, in, s, u, &c)
-			}
+			compileDrawn(t, in, s, in.Dirty(e, s), &c)
+			compileDrawn(t, in, s, slices.Values(foundOut(t, in.Bridge)), &c)
 			want := state.New()
 			full(t, &compile.Input{X: in.X, Self: in.Self, Bridge: in.Bridge}, want, &state.Changes{}) // one that remembers nothing
 			if diff := cmp.Diff(dump(want), dump(s)); diff != "" {
@@ -68,17 +64,18 @@ type mirrors map[flow.Key]flow.Flow
 func (m mirrors) set(k flow.Key, v flow.Flow) { m[k] = v }
 
 func full(t *rapid.T, in *compile.Input, s *state.State, c *state.Changes) {
-	for u := range in.Units() {
-		compileUnit(t, in, s, u, c)
-	}
+	compileDrawn(t, in, s, in.Units(), c)
 }
 
-func compileUnit(t *rapid.T, in *compile.Input, s *state.State, u state.Unit, c *state.Changes) {
-	items, err := in.Unit(u)
-	if err != nil && !errors.Is(err, compile.ErrUnrealised) {
-		t.Fatalf("compile %s: %v", u, err)
-	}
-	_ = s.Replace(u, items, c) // conflicts are possible in a world where two leases may hold one address
+// compileDrawn compiles units. Conflicts are possible in a world where two leases may hold one address.
+func compileDrawn(t *rapid.T, in *compile.Input, s *state.State, units iter.Seq[state.Unit], c *state.Changes) {
+	s.ReplaceAll(units, func(u state.Unit) (state.Items, error) {
+		items, err := in.Realised(u)
+		if err != nil {
+			t.Fatalf("compile %s: %v", u, err)
+		}
+		return items, nil
+	}, c)
 }
 
 // foundOut draws what is found out about devices outside and members of multicast groups.

@@ -53,7 +53,7 @@ func newSite(t *testing.T, w *world, known func(dp string, b *compile.Bridge)) *
 		for p := range in.Bridge.Ports() {
 			opt.Ports = append(opt.Ports, oftest.Port{No: p.OFPort, Name: p.Name})
 		}
-		full := everything(t, in).Full()
+		full := compileAll(t, in).Full()
 		s.hosts[dp], s.inputs[dp] = oftest.New(opt), in
 		for _, m := range ovs.Program(&full) {
 			if err := s.hosts[dp].Apply(m); err != nil {

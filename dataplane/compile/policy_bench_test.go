@@ -2,6 +2,7 @@ package compile_test
 
 import (
 	"fmt"
+	"iter"
 	"net/netip"
 	"testing"
 
@@ -68,16 +69,16 @@ func member(w *world, n int, group, datapath string) []model.Object {
 func compileAll(t testing.TB, in *compile.Input) *state.State {
 	t.Helper()
 	s := state.New()
-	for u := range in.Units() {
-		items, err := in.Unit(u)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Replace(u, items, &state.Changes{}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	compileUnits(t, in, s, in.Units(), &state.Changes{})
 	return s
+}
+
+// compileUnits compiles units, without any error.
+func compileUnits(t testing.TB, in *compile.Input, s *state.State, units iter.Seq[state.Unit], c *state.Changes) {
+	t.Helper()
+	for u, err := range s.ReplaceAll(units, in.Unit, c) {
+		t.Fatalf("%s: %s: %v", in.Self, u, err)
+	}
 }
 
 // filterFlows counts the flows in the tables of filters.
@@ -130,16 +131,7 @@ func join(t testing.TB, in *compile.Input, s *state.State, objects []model.Objec
 		changes = append(changes, graph.Change{UUID: o.Base().UUID, Object: o})
 	}
 	var c state.Changes
-	e := in.X.Apply(changes)
-	for u := range in.Dirty(e, s) {
-		items, err := in.Unit(u)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Replace(u, items, &c); err != nil {
-			t.Fatal(err)
-		}
-	}
+	compileUnits(t, in, s, in.Dirty(in.X.Apply(changes), s), &c)
 	return &c
 }
 
@@ -160,7 +152,7 @@ func BenchmarkMember(b *testing.B) {
 }
 
 func BenchmarkGroups(b *testing.B) {
-	for _, size := range [][3]int{{1, 1000, 3}, {2, 2000, 1000}} {
+	for _, size := range [][3]int{{1, 1000, 3}, {1, 10000, 3}, {2, 2000, 1000}} {
 		b.Run(fmt.Sprintf("%dx%d on %d hosts", size[0], size[1], size[2]), func(b *testing.B) {
 			_, in := crowd(size[0], size[1], size[2])
 			for b.Loop() {

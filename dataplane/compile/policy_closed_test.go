@@ -122,15 +122,7 @@ func TestLongLists(t *testing.T) {
 	}
 	// All lists go with their rules.
 	in := &compile.Input{X: span.New(guests().g), Self: "dp-1", Bridge: compile.NewBridge()}
-	for u := range in.Everything(s) {
-		items, err := in.Unit(u)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Replace(u, items, &state.Changes{}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	compileUnits(t, in, s, in.Everything(s), &state.Changes{})
 	for k := range s.Flows.All() {
 		if u, _ := s.Flows.Unit(k); u.Kind == "clauses" {
 			t.Errorf("left: %v", k)

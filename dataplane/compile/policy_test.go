@@ -77,17 +77,7 @@ func host(t testing.TB, w *world) *state.State {
 	for n, name := range []string{"a1", "a2", "a3"} {
 		in.Bridge.SetPort(compile.Port{Name: name, OFPort: flow.Port(11 + n), Ifindex: 111 + n})
 	}
-	s := state.New()
-	for u := range in.Units() {
-		items, err := in.Unit(u)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Replace(u, items, &state.Changes{}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return s
+	return compileAll(t, in)
 }
 
 // memorySwitch gives a switch in memory that has what the state says.

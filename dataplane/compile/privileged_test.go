@@ -43,7 +43,7 @@ func (f *fabric) inOpenVSwitch() {
 		}
 	})
 	for dp, in := range f.inputs {
-		full := everything(t, in).Full()
+		full := compileAll(t, in).Full()
 		sw, err := ovs.Dial(t.Context(), w.Host(dp).Mgmt(), slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)

@@ -123,9 +123,7 @@ func TestReroutedEqualsFull(t *testing.T) {
 				}
 				batch = append(batch, c)
 			}
-			for u := range in.Dirty(in.X.Apply(batch), s) {
-				compileUnit(t, in, s, u, &state.Changes{})
-			}
+			compileDrawn(t, in, s, in.Dirty(in.X.Apply(batch), s), &state.Changes{})
 			// An input of its own: nothing may depend on what this one has seen.
 			fresh := &compile.Input{X: in.X, Self: in.Self, Bridge: in.Bridge}
 			want := state.New()
@@ -168,7 +166,7 @@ func TestRoutingCostsDoNotGrow(t *testing.T) {
 						IngressIPv4Address: netip.AddrFrom4([4]byte{203, 0, 113, byte(100 + k)}), EgressIPv4Address: netip.AddrFrom4([4]byte{10, 0, 2, byte(k)})})
 				}
 				in := &compile.Input{X: span.New(w.g), Self: "dp-2", Bridge: compile.NewBridge()}
-				s := everything(t, in)
+				s := compileAll(t, in)
 				var batch []graph.Change
 				for _, o := range more(w) {
 					batch = append(batch, graph.Change{UUID: o.Base().UUID, Object: o})

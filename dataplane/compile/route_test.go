@@ -16,7 +16,6 @@ import (
 	"github.com/openvnet/openvnet/dataplane/compile"
 	"github.com/openvnet/openvnet/dataplane/ovs"
 	"github.com/openvnet/openvnet/dataplane/pipeline"
-	"github.com/openvnet/openvnet/dataplane/state"
 	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/model/graph"
 	"github.com/openvnet/openvnet/model/span"
@@ -65,7 +64,7 @@ func newFabric(t *testing.T, w *world) *fabric {
 				f.ports[dp][no] = p.PortName
 			}
 		}
-		s := everything(t, in)
+		s := compileAll(t, in)
 		full := s.Full()
 		sw := oftest.New(opt)
 		for _, m := range ovs.Program(&full) {
@@ -76,22 +75,6 @@ func newFabric(t *testing.T, w *world) *fabric {
 		f.hosts[dp], f.inputs[dp] = sw, in
 	}
 	return f
-}
-
-// everything compiles everything, without any error.
-func everything(t *testing.T, in *compile.Input) *state.State {
-	t.Helper()
-	s := state.New()
-	for u := range in.Units() {
-		items, err := in.Unit(u)
-		if err != nil {
-			t.Fatalf("%s: %s: %v", in.Self, u, err)
-		}
-		if err := s.Replace(u, items, &state.Changes{}); err != nil {
-			t.Fatalf("%s: %v", in.Self, err)
-		}
-	}
-	return s
 }
 
 // send puts a frame in at a port and gives what comes out at guests' ports, as "port: summary", sorted; or why it was dropped.

@@ -82,14 +82,8 @@ func TestProbesComeBack(t *testing.T) {
 			for n, h := range w.Hosts() {
 				in := probed(n, ends...)
 				s := state.New()
-				for u := range in.Units() {
-					items, err := in.Unit(u)
-					if err != nil {
-						t.Fatalf("%s: %v", u, err)
-					}
-					if err := s.Replace(u, items, &state.Changes{}); err != nil {
-						t.Fatal(err)
-					}
+				for u, err := range s.ReplaceAll(in.Units(), in.Unit, &state.Changes{}) {
+					t.Fatalf("%s: %v", u, err)
 				}
 				full := s.Full()
 				sw := dial(t, h.Mgmt())

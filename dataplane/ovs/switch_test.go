@@ -2,7 +2,7 @@ package ovs_test
 
 import (
 	"context"
-	"errors"
+	"iter"
 	"log/slog"
 	"testing"
 	"time"
@@ -49,18 +49,14 @@ func TestSwitchHoldsWhatIsCompiled(t *testing.T) {
 		}
 		s := state.New()
 		var c state.Changes
-		for u := range in.Units() {
-			replace(t, in, s, u, &c)
-		}
+		replace(t, in, s, in.Units(), &c)
 		full := s.Full()
 		if refused, _, err := sw.Sync(ctx, &full, false); err != nil || len(refused) > 0 {
 			t.Fatalf("first comparison: %v, refused %v", err, refused)
 		}
 		for rev := int64(1); rev <= 12; rev++ {
 			var c state.Changes
-			for u := range in.Dirty(in.X.Apply(modeltest.Batch(t, rev)), s) {
-				replace(t, in, s, u, &c)
-			}
+			replace(t, in, s, in.Dirty(in.X.Apply(modeltest.Batch(t, rev)), s), &c)
 			refused, err := sw.Apply(ctx, &c)
 			if err != nil || len(refused) > 0 {
 				t.Fatalf("revision %d: %v, refused %v", rev, err, refused)
@@ -74,10 +70,12 @@ func TestSwitchHoldsWhatIsCompiled(t *testing.T) {
 	})
 }
 
-func replace(t *rapid.T, in *compile.Input, s *state.State, u state.Unit, c *state.Changes) {
-	items, err := in.Unit(u)
-	if err != nil && !errors.Is(err, compile.ErrUnrealised) {
-		t.Fatal(err)
-	}
-	_ = s.Replace(u, items, c)
+func replace(t *rapid.T, in *compile.Input, s *state.State, units iter.Seq[state.Unit], c *state.Changes) {
+	s.ReplaceAll(units, func(u state.Unit) (state.Items, error) {
+		items, err := in.Realised(u)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return items, nil
+	}, c)
 }

@@ -54,14 +54,8 @@ func TestLayer2InOpenVSwitch(t *testing.T) {
 		in.Bridge.SetPort(compile.NewPort(name, "", no, 0))
 	}
 	s := state.New()
-	for u := range in.Units() {
-		items, err := in.Unit(u)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Replace(u, items, &state.Changes{}); err != nil {
-			t.Fatal(err)
-		}
+	for u, err := range s.ReplaceAll(in.Units(), in.Unit, &state.Changes{}) {
+		t.Fatalf("%s: %v", u, err)
 	}
 	full := s.Full()
 	if refused, _, err := dial(t, i.Mgmt("br0")).Sync(t.Context(), &full, false); err != nil || len(refused) > 0 {

@@ -2,7 +2,6 @@ package state
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
 	"github.com/openvnet/openvnet/dataplane/pipeline"
@@ -31,31 +30,29 @@ type lists struct {
 	clauses *Table[clauseKey, Clause]
 	of      map[flow.Key][]flow.Conjunction // by id
 	flows   map[flow.Key][]flow.Flow
+	touched map[flow.Key]Unit // of which of is not in flows yet, with a unit that has changed it
 }
 
 func newLists() lists {
-	return lists{newTable(Clause.key), map[flow.Key][]flow.Conjunction{}, map[flow.Key][]flow.Flow{}}
+	return lists{newTable(Clause.key), map[flow.Key][]flow.Conjunction{}, map[flow.Key][]flow.Flow{}, map[flow.Key]Unit{}}
 }
 
 // listing is the unit that the flows belong to which list clauses.
 var listing = Unit{Kind: "clauses"}
 
-func (s *State) replaceClauses(u Unit, old, new []Clause, d *Delta[flow.Key, flow.Flow], conflicts *[]string) {
-	if len(old) == 0 && len(new) == 0 {
-		return
-	}
+// replace changes what the flows list of a unit; put makes flows of it.
+func (l *lists) replace(u Unit, old, new []Clause, conflicts *[]string) {
 	var changed Delta[clauseKey, Clause]
-	s.lists.clauses.replace(u, old, new, &changed, conflicts)
-	touched := make(map[flow.Key]struct{}, len(changed.Set)+len(changed.Del))
+	l.clauses.replace(u, old, new, &changed, conflicts)
 	find := func(k clauseKey) ([]flow.Conjunction, int, bool) {
-		touched[k.flow] = struct{}{}
-		cs := s.lists.of[k.flow]
+		l.touched[k.flow] = u
+		cs := l.of[k.flow]
 		i, ok := slices.BinarySearchFunc(cs, k.id, func(c flow.Conjunction, id uint32) int { return cmp.Compare(c.ID, id) })
 		return cs, i, ok
 	}
 	for k := range changed.Del {
 		if cs, i, ok := find(k); ok {
-			s.lists.of[k.flow] = slices.Delete(cs, i, i+1)
+			l.of[k.flow] = slices.Delete(cs, i, i+1)
 		}
 	}
 	for k, c := range changed.Set {
@@ -64,22 +61,32 @@ func (s *State) replaceClauses(u Unit, old, new []Clause, d *Delta[flow.Key, flo
 		if ok {
 			cs[i] = conj
 		} else {
-			s.lists.of[k.flow] = slices.Insert(cs, i, conj)
+			l.of[k.flow] = slices.Insert(cs, i, conj)
 		}
 	}
-	for k := range touched {
+}
+
+// put puts together the flows whose clauses have changed, and calls failed for a unit that has changed what cannot be.
+func (s *State) put(d *Delta[flow.Key, flow.Flow], failed func(Unit, string)) {
+	l := &s.lists
+	for k, u := range l.touched {
 		var flows []flow.Flow
-		if cs := s.lists.of[k]; len(cs) > 0 {
+		if cs := l.of[k]; len(cs) > 0 {
 			var err error
 			if flows, err = pipeline.Conjoin(k, cs); err != nil {
-				*conflicts = append(*conflicts, fmt.Sprint(err))
+				failed(u, err.Error())
 			}
 		} else {
-			delete(s.lists.of, k)
+			delete(l.of, k)
 		}
-		s.Flows.replace(listing, s.lists.flows[k], flows, d, conflicts)
-		if s.lists.flows[k] = flows; flows == nil {
-			delete(s.lists.flows, k)
+		var conflicts []string
+		s.Flows.replace(listing, l.flows[k], flows, d, &conflicts)
+		if conflicts != nil {
+			failed(u, conflicts[0])
+		}
+		if l.flows[k] = flows; flows == nil {
+			delete(l.flows, k)
 		}
 	}
+	clear(l.touched)
 }

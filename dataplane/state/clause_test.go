@@ -23,16 +23,21 @@ func TestClauses(t *testing.T) {
 		s, mirror := New(), map[flow.Key]flow.Flow{}
 		units := map[Unit][]Clause{}
 		for range rapid.IntRange(1, 20).Draw(t, "steps") {
-			u := Unit{Kind: "rule", UUID: fmt.Sprintf("sgr-%d", rapid.IntRange(0, 4).Draw(t, "unit"))}
-			var cs []Clause
-			for range rapid.IntRange(0, 4).Draw(t, "clauses") {
-				id := rapid.Uint32Range(1, 5).Draw(t, "id")
-				cs = append(cs, Clause{Flow: key(rapid.IntRange(0, 2).Draw(t, "flow")), ID: id, Dim: uint8(id%3 + 1), Dims: 3})
+			var batch []Unit
+			for range rapid.IntRange(1, 3).Draw(t, "units") {
+				batch = append(batch, Unit{Kind: "rule", UUID: fmt.Sprintf("sgr-%d", rapid.IntRange(0, 4).Draw(t, "unit"))})
 			}
-			units[u] = cs
 			var c Changes
-			if err := s.Replace(u, Items{Clauses: cs}, &c); err != nil {
-				t.Fatal(err)
+			for u, err := range s.ReplaceAll(slices.Values(batch), func(u Unit) (Items, error) {
+				var cs []Clause
+				for range rapid.IntRange(0, 4).Draw(t, "clauses") {
+					id := rapid.Uint32Range(1, 5).Draw(t, "id")
+					cs = append(cs, Clause{Flow: key(rapid.IntRange(0, 2).Draw(t, "flow")), ID: id, Dim: uint8(id%3 + 1), Dims: 3})
+				}
+				units[u] = cs
+				return Items{Clauses: cs}, nil
+			}, &c) {
+				t.Fatal(u, err)
 			}
 			maps.Copy(mirror, c.Flows.Set)
 			for k := range c.Flows.Del {
@@ -81,5 +86,25 @@ func TestClausesOfAUnit(t *testing.T) {
 	}
 	if err := s.Replace(u, Items{Clauses: []Clause{{Flow: flow.Key{Table: 250}, ID: 1, Dim: 1, Dims: 2}}}, &Changes{}); err == nil {
 		t.Error("a clause in a table that there is not is no error")
+	}
+}
+
+// What many units say of one flow is put together once.
+func BenchmarkSharedClauses(b *testing.B) {
+	k := flow.Key{Table: pipeline.InRules.ID, Priority: 1000, Match: flow.MustMatch(pipeline.Network.Is(1))}
+	for _, n := range []int{100, 1000, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			var units []Unit
+			ids := map[Unit]uint32{}
+			for id := range uint32(n) {
+				u := Unit{Kind: "rule", UUID: fmt.Sprintf("sgr-%d", id)}
+				units, ids[u] = append(units, u), id+1
+			}
+			for b.Loop() {
+				New().ReplaceAll(slices.Values(units), func(u Unit) (Items, error) {
+					return Items{Clauses: []Clause{{Flow: k, ID: ids[u], Dim: 3, Dims: 3}}}, nil
+				}, &Changes{})
+			}
+		})
 	}
 }

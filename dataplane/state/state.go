@@ -9,7 +9,9 @@ package state
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"maps"
+	"slices"
 
 	"github.com/openvnet/openvnet/ofctl/flow"
 )
@@ -126,10 +128,35 @@ func New() *State {
 // Replace gives the unit new items (none to remove it), and adds to c what that changes. The error names items that another
 // unit claims as well, with another value: the unit that sorts first has it, and the other's comes in when that one lets go.
 func (s *State) Replace(u Unit, items Items, c *Changes) error {
+	return s.ReplaceAll(slices.Values([]Unit{u}), func(Unit) (Items, error) { return items, nil }, c)[u]
+}
+
+// ReplaceAll replaces the items of many units by what compile gives for them. The errors are those of compile and of Replace, by unit. It takes as long as
+// there are items: one by one, units that share a flow by their clauses would each put it together again.
+func (s *State) ReplaceAll(units iter.Seq[Unit], compile func(Unit) (Items, error), c *Changes) map[Unit]error {
+	errs := map[Unit]error{}
+	conflict := func(u Unit, what string) {
+		if errs[u] == nil {
+			errs[u] = fmt.Errorf("%s conflicts: %s", u, what)
+		}
+	}
+	for u := range units {
+		items, err := compile(u)
+		if err != nil {
+			errs[u] = err
+		}
+		for _, what := range s.replace(u, items, c) {
+			conflict(u, what)
+		}
+	}
+	s.put(&c.Flows, conflict)
+	return errs
+}
+
+func (s *State) replace(u Unit, items Items, c *Changes) (conflicts []string) {
 	old := s.units[u]
-	var conflicts []string
 	s.Flows.replace(u, old.Flows, items.Flows, &c.Flows, &conflicts)
-	s.replaceClauses(u, old.Clauses, items.Clauses, &c.Flows, &conflicts)
+	s.lists.replace(u, old.Clauses, items.Clauses, &conflicts)
 	s.Groups.replace(u, old.Groups, items.Groups, &c.Groups, &conflicts)
 	s.Buckets.replace(u, old.Buckets, items.Buckets, &c.Buckets, &conflicts)
 	s.Meters.replace(u, old.Meters, items.Meters, &c.Meters, &conflicts)
@@ -142,10 +169,7 @@ func (s *State) Replace(u Unit, items Items, c *Changes) error {
 	} else {
 		s.units[u] = items
 	}
-	if conflicts != nil {
-		return fmt.Errorf("%s conflicts: %s", u, conflicts[0])
-	}
-	return nil
+	return conflicts
 }
 
 // Units gives the units that have items, in no order.

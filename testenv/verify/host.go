@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -57,14 +56,8 @@ func (h *host) setPort(p Port) { h.in.Bridge.SetPort(compile.NewPort(p.Name, p.I
 
 // compile compiles units. What the data plane has no feature for is no error here.
 func (h *host) compile(units func(func(state.Unit) bool)) error {
-	for u := range units {
-		items, err := h.in.Unit(u)
-		if err != nil && !errors.Is(err, compile.ErrUnrealised) {
-			return fmt.Errorf("%s: %s: %w", h.datapath, u, err)
-		}
-		if err := h.state.Replace(u, items, &state.Changes{}); err != nil {
-			return fmt.Errorf("%s: %w", h.datapath, err)
-		}
+	for u, err := range h.state.ReplaceAll(units, h.in.Realised, &state.Changes{}) {
+		return fmt.Errorf("%s: %s: %w", h.datapath, u, err)
 	}
 	return nil
 }

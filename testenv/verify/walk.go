@@ -267,10 +267,7 @@ func (w *walk) batch(ctx context.Context, changes []graph.Change) error {
 // write compiles units and writes what that changes to the switch. What the switch refuses is left for the comparison.
 func (k *walker) write(ctx context.Context, units func(func(state.Unit) bool)) error {
 	var c state.Changes
-	for u := range units {
-		items, _ := k.in.Unit(u) // what is wrong in a half changed world is right when it is whole
-		_ = k.state.Replace(u, items, &c)
-	}
+	k.state.ReplaceAll(units, k.in.Unit, &c) // what is wrong in a half changed world is right when it is whole
 	_, err := k.session.Apply(ctx, &c)
 	return err
 }

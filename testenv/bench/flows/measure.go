@@ -122,14 +122,8 @@ func newHost(objects []model.Object) *hostState {
 }
 
 func (h *hostState) compile(units iter.Seq[state.Unit], c *state.Changes) error {
-	for u := range units {
-		items, err := h.in.Unit(u)
-		if err != nil && !errors.Is(err, compile.ErrUnrealised) {
-			return err
-		}
-		if err := h.state.Replace(u, items, c); err != nil {
-			return err
-		}
+	for u, err := range h.state.ReplaceAll(units, h.in.Realised, c) {
+		return fmt.Errorf("%s: %w", u, err)
 	}
 	return nil
 }

@@ -254,7 +254,7 @@ func (c *Cache) write() error {
 			changes = append(changes, change{uuid, c.objects[uuid]})
 		}
 	}
-	clear(c.dirty)
+	c.dirty = map[string]struct{}{} // not cleared: it would stay as large as the first snapshot
 	c.moved, c.anew = false, false
 	c.mu.Unlock()
 

@@ -32,7 +32,7 @@ func (in *Input) census() *census {
 		for _, o := range in.X.Graph().List(model.Interfaces) {
 			in.counted.count(in, o.Base().UUID)
 		}
-		clear(in.counted.moved)
+		in.counted.moved = map[question]struct{}{}
 	}
 	return in.counted
 }
@@ -113,7 +113,7 @@ func (in *Input) recount(e *span.Effects) {
 	if in.counted == nil {
 		return // not asked for yet
 	}
-	clear(in.counted.moved)
+	in.counted.moved = map[question]struct{}{} // not cleared: it would stay as large as it has ever been
 	for i := range e.Interfaces {
 		in.counted.count(in, i)
 	}

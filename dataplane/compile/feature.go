@@ -23,16 +23,16 @@ type feature struct {
 }
 
 // features are all there is, in no order of importance.
-func features() []feature {
-	return []feature{hostFeature, datapathFeature, domainFeature, interfaceFeature, linkWireFeature, learnedFeature, multicastFeature, judgeFeature, filterFeature, groupFeature, ruleFeature, ruleSetFeature, memberFeature, unrealisedFeature,
-		routerFeature, legFeature, routeFeature, routeLinkFeature, rowFeature, nextHopFeature, outsideHopFeature, neighborFeature, probeFeature}
+func features() []*feature {
+	return []*feature{&hostFeature, &datapathFeature, &domainFeature, &interfaceFeature, &linkWireFeature, &learnedFeature, &multicastFeature, &judgeFeature, &filterFeature, &groupFeature, &ruleFeature, &ruleSetFeature, &memberFeature, &unrealisedFeature,
+		&routerFeature, &legFeature, &routeFeature, &routeLinkFeature, &rowFeature, &nextHopFeature, &outsideHopFeature, &neighborFeature, &probeFeature}
 }
 
 // featureOf gives the feature of a kind of units.
 func featureOf(kind string) *feature {
 	for _, f := range features() {
 		if f.kind == kind {
-			return &f
+			return f
 		}
 	}
 	return nil

@@ -135,19 +135,24 @@ func join(t testing.TB, in *compile.Input, s *state.State, objects []model.Objec
 	return &c
 }
 
-// One more member of a group of 1,000, of which a third is here.
+// One more member of a group, of which a third is here, comes and leaves.
 func BenchmarkMember(b *testing.B) {
-	for name, at := range map[string]string{"here": "dp-0", "elsewhere": "dp-1"} {
-		b.Run(name, func(b *testing.B) {
-			w, in := crowd(1, 1000, 3)
-			s := compileAll(b, in)
-			n := 1000
-			for b.Loop() {
-				c := join(b, in, s, member(w, n, "sg-0", at))
-				n++
-				b.ReportMetric(float64(len(c.Flows.Set)), "flows")
-			}
-		})
+	for _, members := range []int{100, 1000, 10_000} {
+		for name, at := range map[string]string{"here": "dp-0", "elsewhere": "dp-1"} {
+			b.Run(fmt.Sprintf("%d/%s", members, name), func(b *testing.B) {
+				w, in := crowd(1, members, 3)
+				s := compileAll(b, in)
+				one := member(w, members, "sg-0", at)
+				var leave []graph.Change
+				for _, o := range one {
+					leave = append(leave, graph.Change{UUID: o.Base().UUID})
+				}
+				for b.Loop() {
+					join(b, in, s, one)
+					compileUnits(b, in, s, in.Dirty(in.X.Apply(leave), s), &state.Changes{})
+				}
+			})
+		}
 	}
 }
 

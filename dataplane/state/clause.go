@@ -88,5 +88,5 @@ func (s *State) put(d *Delta[flow.Key, flow.Flow], failed func(Unit, string)) {
 			delete(l.flows, k)
 		}
 	}
-	clear(l.touched)
+	l.touched = map[flow.Key]Unit{} // not cleared: it would stay as large as it has ever been
 }

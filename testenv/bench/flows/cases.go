@@ -10,8 +10,13 @@ import (
 // scenario is a world, what of it is to be measured by its difference, and one more of what there is many of.
 type scenario struct {
 	name string
-	make func() built
+	make func(scale) built
 }
+
+// scale is by how much scenarios are smaller than they are called: a test does with less.
+type scale int
+
+func (s scale) of(n int) int { return max(n/int(s), 3) }
 
 // built is a scenario's world.
 type built struct {
@@ -25,26 +30,26 @@ type built struct {
 // The scenarios. Host 0 is the one that is looked at.
 var scenarios = []scenario{
 	{"groups-1000x10", groups1000x10},
-	{"group-1000", func() built { return group(1000, 3) }},
-	{"routers-100x100", func() built { return routers(100, 100) }},
-	{"rule-15-excluded", func() built {
-		return rule(func(r *model.SecurityGroupRule) { r.ExcludedAddresses = prefixes("10.9.%d.1/32", 15) })
+	{"group-1000", func(s scale) built { return group(s.of(1000), 3) }},
+	{"routers-100x100", func(s scale) built { return routers(s.of(100), s.of(100)) }},
+	{"rule-15-excluded", func(s scale) built {
+		return rule(s, func(r *model.SecurityGroupRule) { r.ExcludedAddresses = prefixes("10.9.%d.1/32", 15) })
 	}},
-	{"rule-3-prefixes", func() built {
-		return rule(func(r *model.SecurityGroupRule) { r.RemoteAddresses = prefixes("2001:db8:%d::/48", 3) })
+	{"rule-3-prefixes", func(s scale) built {
+		return rule(s, func(r *model.SecurityGroupRule) { r.RemoteAddresses = prefixes("2001:db8:%d::/48", 3) })
 	}},
-	{"network@100", func() built { return flat(100) }},
-	{"network@1000", func() built { return flat(1000) }},
-	{"network@10000", func() built { return flat(10000) }},
-	{"group@100", func() built { return group(100, 3) }},
-	{"group@10000", func() built { return group(10000, 3) }},
-	{"routers@10", func() built { return routers(10, 10) }},
-	{"routers@1000", func() built { return routers(100, 10) }},
+	{"network@100", func(s scale) built { return flat(s.of(100)) }},
+	{"network@1000", func(s scale) built { return flat(s.of(1000)) }},
+	{"network@10000", func(s scale) built { return flat(s.of(10_000)) }},
+	{"group@100", func(s scale) built { return group(s.of(100), 3) }},
+	{"group@10000", func(s scale) built { return group(s.of(10_000), 3) }},
+	{"routers@10", func(s scale) built { return routers(s.of(10), s.of(10)) }},
+	{"routers@1000", func(s scale) built { return routers(s.of(100), s.of(10)) }},
 }
 
 // groups1000x10 has 1,000 hosts with 10 ports each, one network to a host, and two security groups of 2,000 members with 10 rules that allow members.
-func groups1000x10() built {
-	const hosts, ports = 1000, 10
+func groups1000x10(s scale) built {
+	hosts, ports := s.of(1000), 10
 	w := newWorld(hosts)
 	var groups []*model.SecurityGroup
 	for range 2 {
@@ -118,8 +123,8 @@ func routers(networks, ports int) built {
 }
 
 // rule has a few ports in a group with one rule more.
-func rule(edit func(*model.SecurityGroupRule)) built {
-	b := group(10, 3)
+func rule(s scale, edit func(*model.SecurityGroupRule)) built {
+	b := group(s.of(10), 3)
 	r := &model.SecurityGroupRule{SecurityGroupUUID: "sg-1", Direction: model.RuleIngress, Protocol: "tcp", PortFirst: 22, ICMPType: -1, ICMPCode: -1, Action: model.RuleAllow}
 	edit(r)
 	b.put(r)

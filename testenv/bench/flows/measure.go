@@ -32,10 +32,12 @@ type Figures struct {
 }
 
 // Measure builds a scenario and measures host 0. It is meant for a process of its own, whose memory is measured.
-func Measure(name string) (Figures, error) {
+func Measure(name string) (Figures, error) { return measureAt(name, 1) }
+
+func measureAt(name string, by scale) (Figures, error) {
 	for _, s := range scenarios {
 		if s.name == name {
-			return measure(s.make())
+			return measure(s.make(by))
 		}
 	}
 	var names []string

@@ -7,28 +7,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"time"
 
 	"github.com/openvnet/openvnet/internal/bench"
+	"github.com/openvnet/openvnet/testenv/bench/run"
 )
 
 // Options of a run.
 type Options struct {
-	Sizes      []int     // required: how many interfaces there are
-	Rounds     int       // required: each measures all sizes, one after another, with a store of its own
-	Requests   int       // required: how many are created one by one, and as many pages listed; ten times as many are read
-	Clients    int       // required: how many requests are under way at a time
-	Starts     int       // required: cold starts of a size in a round
-	Agents     int       // required: hosts that have the network in which something changes
-	Bystanders int       // required: hosts that do not
-	Changes    int       // required: changes of a size in a round
-	API        string    // required: a free host:port for the manager
-	Bin        string    // required: directory of vnmgr
-	Out        string    // required: directory of api.json
-	Table      io.Writer // required: the table of results
-	Progress   io.Writer // required: a line for each thing done
+	run.Options
+	Sizes      []int // required: how many interfaces there are
+	Requests   int   // required: how many are created one by one, and as many pages listed; ten times as many are read
+	Clients    int   // required: how many requests are under way at a time
+	Starts     int   // required: cold starts of a size in a round
+	Agents     int   // required: hosts that have the network in which something changes
+	Bystanders int   // required: hosts that do not
+	Changes    int   // required: changes of a size in a round
 }
 
 const (
@@ -68,21 +63,17 @@ type start struct {
 
 // Run measures, writes the report, and leaves nothing behind, also when ctx ends.
 func Run(ctx context.Context, o Options) error {
-	if o.Rounds < 1 || o.Requests < 1 || o.Clients < 1 || o.Starts < 1 || o.Agents < 1 || o.Bystanders < 1 || o.Changes < 1 || len(o.Sizes) == 0 {
-		return errors.New("benchmark api: rounds, requests, clients, starts, agents, bystanders, changes and sizes are required")
-	}
-	if o.Agents > maxAgents || o.Bystanders > maxAgents {
-		return fmt.Errorf("benchmark api: more than %d agents, or bystanders", maxAgents)
+	err := o.Check("api", run.AtLeast("requests", o.Requests, 1), run.AtLeast("clients", o.Clients, 1), run.AtLeast("starts", o.Starts, 1), run.AtLeast("changes", o.Changes, 1),
+		run.Within("agents", o.Agents, 1, maxAgents), run.Within("bystanders", o.Bystanders, 1, maxAgents), run.Each("sizes", o.Sizes, 1, maxSize))
+	if err != nil {
+		return err
 	}
 	o.Sizes = slices.Compact(slices.Sorted(slices.Values(o.Sizes)))
-	if o.Sizes[0] < 1 || o.Sizes[len(o.Sizes)-1] > maxSize {
-		return fmt.Errorf("benchmark api: sizes are 1 to %d", maxSize)
-	}
-	began := time.Now()
+	sayAll := o.Say()
 	rounds := map[int][]figures{}
 	for round := range o.Rounds {
 		say := func(size int, format string, args ...any) {
-			fmt.Fprintf(o.Progress, "%6.1fs  round %d of %d  %7d interfaces  %s\n", time.Since(began).Seconds(), round+1, o.Rounds, size, fmt.Sprintf(format, args...))
+			sayAll("round %d of %d  %7d interfaces  %s", round+1, o.Rounds, size, fmt.Sprintf(format, args...))
 		}
 		if err := measure(ctx, o, rounds, say); err != nil {
 			return fmt.Errorf("round %d: %w", round+1, err)

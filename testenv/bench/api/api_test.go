@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -10,7 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/openvnet/openvnet/client"
-	"github.com/openvnet/openvnet/testenv/privileged"
+	"github.com/openvnet/openvnet/testenv/bench/run"
+	"github.com/openvnet/openvnet/testenv/bench/run/runtest"
 )
 
 func TestPlan(t *testing.T) {
@@ -78,48 +78,28 @@ func TestVmRSS(t *testing.T) {
 }
 
 func TestOptionsAreChecked(t *testing.T) {
-	good := Options{Sizes: []int{10}, Rounds: 1, Requests: 1, Clients: 1, Starts: 1, Agents: 1, Bystanders: 1, Changes: 1}
+	good := Options{Sizes: []int{10}, Requests: 1, Clients: 1, Starts: 1, Agents: 1, Bystanders: 1, Changes: 1}
+	refused := map[string]func(context.Context, run.Options) error{}
 	for want, change := range map[string]func(*Options){
-		"are required":               func(o *Options) { o.Agents = 0 },
-		"and sizes are required":     func(o *Options) { o.Sizes = nil },
-		"sizes are 1 to 1048576":     func(o *Options) { o.Sizes = []int{0, 10} },
-		"more than 16384 agents":     func(o *Options) { o.Agents = 1 << 15 },
-		"16384 agents, or bystander": func(o *Options) { o.Bystanders = 1 << 15 },
+		"--agents is 0":        func(o *Options) { o.Agents = 0 },
+		"--sizes is empty":     func(o *Options) { o.Sizes = nil },
+		"--sizes is 0":         func(o *Options) { o.Sizes = []int{10, 0} },
+		"--agents is 32768":    func(o *Options) { o.Agents = 1 << 15 },
+		"must be at most 1638": func(o *Options) { o.Bystanders = 1 << 15 },
 	} {
-		o := good
-		change(&o)
-		if err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("Run(%+v) = %v, want %q", o, err, want)
+		refused[want] = func(ctx context.Context, all run.Options) error {
+			o := good
+			o.Options = all
+			change(&o)
+			return Run(ctx, o)
 		}
 	}
+	runtest.Refuses(t, refused)
 }
 
-// bin is where make build puts the programs.
-const bin = "../../../bin"
-
 func TestPrivilegedSmoke(t *testing.T) {
-	privileged.Require(t, bin+"/vnmgr")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	var table, progress strings.Builder
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	err = Run(ctx, Options{
-		Sizes: []int{20, 50}, Rounds: 1, Requests: 20, Clients: 4, Starts: 1, Agents: 5, Bystanders: 2, Changes: 3,
-		API: address, Bin: bin, Out: t.TempDir(), Table: &table, Progress: &progress,
+	words := []string{"create@20", "read@50", "list@50", "apply@50", "coldstart@20", "fanout@50", "delivery_p99", "without_network"}
+	runtest.Smoke(t, nil, "api.json", words, func(ctx context.Context, o run.Options) error {
+		return Run(ctx, Options{Options: o, Sizes: []int{20, 50}, Requests: 20, Clients: 4, Starts: 1, Agents: 5, Bystanders: 2, Changes: 3})
 	})
-	if err != nil {
-		t.Fatalf("%v\n%s", err, progress.String())
-	}
-	for _, want := range []string{"create@20", "read@50", "list@50", "apply@50", "coldstart@20", "fanout@50", "delivery_p99", "without_network"} {
-		if !strings.Contains(table.String(), want) {
-			t.Errorf("%s is missing in\n%s", want, table.String())
-		}
-	}
 }

@@ -5,28 +5,21 @@ package apply
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
+	"math"
 	"slices"
 	"time"
 
 	"github.com/openvnet/openvnet/internal/bench"
+	"github.com/openvnet/openvnet/testenv/bench/run"
 	"github.com/openvnet/openvnet/testenv/lab"
-	"github.com/openvnet/openvnet/testenv/ovs"
 )
 
 // Options of a run.
 type Options struct {
-	Rounds   int           // required: how often each restart is measured at each size
-	Flows    []int         // required: how many flows the host has at least, ascending; the first is what others are compared with
-	Traffic  time.Duration // required: how long packets go before a process is killed, and before it is started again, and after all is well
-	API      string        // required: a free host:port for the lab's manager
-	Out      string        // required: directory of apply.json
-	Table    io.Writer     // required: the table of results
-	Progress io.Writer     // required: a line for each thing done
-	Root     string        // optional: where labs are kept
-	Bin      string        // optional: directory of vnmgr and vna, see lab.Options
+	run.Options
+	Flows   []int         // required: how many flows the host has at least; the least is what others are compared with
+	Traffic time.Duration // required: how long packets go before a process is killed, and before it is started again, and after all is well
 }
 
 // sample is what is measured of one restart. Of the times, the zero value is one that the case does not have.
@@ -53,40 +46,25 @@ var cases = []restarted{{"agent", lab.Agent}, {"vswitchd", lab.Switch}}
 func caseName(c restarted, flows int) string { return fmt.Sprintf("%s@%d", c.name, flows) }
 
 // Run builds a lab, measures, writes the report and removes the lab, also when ctx ends.
-func Run(ctx context.Context, o Options) (err error) {
-	if o.Rounds < 1 || len(o.Flows) == 0 || o.Traffic <= 0 {
-		return errors.New("benchmark apply: rounds, numbers of flows and the time of traffic are required")
+func Run(ctx context.Context, o Options) error {
+	if err := o.Check("apply", run.Each("flows", o.Flows, 1, math.MaxInt), run.Positive("traffic", o.Traffic)); err != nil {
+		return err
 	}
-	if o.Flows[0] < 1 || !slices.IsSorted(o.Flows) {
-		return errors.New("benchmark apply: the numbers of flows must be more than 0, and ascending")
-	}
-	began := time.Now()
-	say := func(format string, args ...any) {
-		fmt.Fprintf(o.Progress, "%6.1fs  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
-	}
+	o.Flows = slices.Compact(slices.Sorted(slices.Values(o.Flows)))
+	say := o.Say()
 	say("a lab of three hosts with a guest each")
-	l, err := lab.Up(ctx, spec(), lab.Options{Root: o.Root, API: o.API, Bin: o.Bin, Existing: lab.Replace})
-	if err != nil {
-		return err
-	}
-	defer func() {
-		down, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-		defer cancel()
-		err = errors.Join(err, l.Down(down))
-	}()
-	say("forwarding by the %s datapath", l.Datapath())
-	s, err := newSetup(l)
-	if err != nil {
-		return err
-	}
-	results, err := s.measure(ctx, o, say)
-	if err != nil {
-		if ctx.Err() == nil {
-			err = fmt.Errorf("%w\n%s", err, s.logs())
+	return o.Lab(ctx, spec(), lab.StartAgents, func(l *lab.Lab) error {
+		say("forwarding by the %s datapath", l.Datapath())
+		s, err := newSetup(l)
+		if err != nil {
+			return err
 		}
-		return err
-	}
-	return report(o.Flows, results).Write(o.Table, o.Out)
+		results, err := s.measure(ctx, o, say)
+		if err != nil {
+			return err
+		}
+		return report(o.Flows, results).Write(o.Table, o.Out)
+	})
 }
 
 // measure measures all sizes, one after another in one lab, and gives the samples by case.
@@ -156,13 +134,4 @@ func report(sizes []int, results map[string][]sample) *bench.Report {
 		}
 	}
 	return r
-}
-
-// logs gives the last lines of what the manager and the agents have logged, for an error.
-func (s *setup) logs() string {
-	text := "vnmgr:\n" + ovs.Tail(s.lab.Log(string(lab.Manager), lab.Manager), 10)
-	for _, h := range hosts {
-		text += "\nvna of " + h + ":\n" + ovs.Tail(s.lab.Log(h, lab.Agent), 10)
-	}
-	return text
 }

@@ -1,20 +1,17 @@
 package apply
 
 import (
-	"bytes"
 	"context"
-	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/openvnet/openvnet/testenv/lab"
+	"github.com/openvnet/openvnet/testenv/bench/run"
+	"github.com/openvnet/openvnet/testenv/bench/run/runtest"
 	"github.com/openvnet/openvnet/testenv/ovs"
-	"github.com/openvnet/openvnet/testenv/privileged"
 )
 
 func TestSpecIsValid(t *testing.T) {
@@ -120,80 +117,27 @@ func TestReport(t *testing.T) {
 }
 
 func TestOptionsAreChecked(t *testing.T) {
-	for _, o := range []Options{{Rounds: 1, Flows: []int{1}}, {Rounds: 1, Traffic: 1}, {Rounds: 1, Traffic: 1, Flows: []int{2, 1}}, {Traffic: 1, Flows: []int{1}}} {
-		if err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "benchmark apply") {
-			t.Errorf("Run(%+v) = %v", o, err)
-		}
-	}
+	runtest.Refuses(t, map[string]func(context.Context, run.Options) error{
+		`--traffic is 0s`:  func(ctx context.Context, o run.Options) error { return Run(ctx, Options{Options: o, Flows: []int{1}}) },
+		`--flows is empty`: func(ctx context.Context, o run.Options) error { return Run(ctx, Options{Options: o, Traffic: 1}) },
+		`--flows is 0`: func(ctx context.Context, o run.Options) error {
+			return Run(ctx, Options{Options: o, Traffic: 1, Flows: []int{1, 0}})
+		},
+	})
 }
 
-// bin is where make build puts the programs.
-const bin = "../../../bin"
-
-func require(t *testing.T) {
-	privileged.Require(t, append([]string{"ip", "ping", bin + "/vnmgr", bin + "/vna"}, ovs.Programs...)...)
-}
+var programs = append([]string{"ip", "ping"}, ovs.Programs...)
 
 func TestPrivilegedSmoke(t *testing.T) {
-	require(t)
-	out, root := t.TempDir(), ovs.TempDir(t)
-	var table, progress strings.Builder
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	err := Run(ctx, Options{
-		Rounds: 1, Flows: []int{10, 500}, Traffic: 50 * time.Millisecond, API: freeAddr(t), Out: out, Table: &table, Progress: &progress,
-		Root: filepath.Join(root, "labs"), Bin: bin,
+	words := []string{"agent@10 ", "vswitchd@10 ", "agent@500 ", "vswitchd@500 ", "remembered_ms", "compared_ms", "recovered_ms", "first_reply_ms"}
+	runtest.Smoke(t, programs, "apply.json", words, func(ctx context.Context, o run.Options) error {
+		return Run(ctx, Options{Options: o, Flows: []int{10, 500}, Traffic: 50 * time.Millisecond})
 	})
-	if err != nil {
-		t.Fatalf("%v\n%s", err, progress.String())
-	}
-	for _, row := range []string{"agent@10 ", "vswitchd@10 ", "agent@500 ", "vswitchd@500 ", "remembered_ms", "compared_ms", "recovered_ms", "first_reply_ms"} {
-		if !strings.Contains(table.String(), row) {
-			t.Errorf("no %s in\n%s", row, table.String())
-		}
-	}
-	if _, err := os.Stat(filepath.Join(out, "apply.json")); err != nil {
-		t.Error(err)
-	}
-	nothingLeft(t, root)
 }
 
 // An interrupted run removes what it has made.
 func TestPrivilegedInterrupt(t *testing.T) {
-	require(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	root := ovs.TempDir(t)
-	err := Run(ctx, Options{
-		Rounds: 1000, Flows: []int{1}, Traffic: 20 * time.Millisecond, API: freeAddr(t), Out: t.TempDir(), Table: &strings.Builder{},
-		Progress: writerFunc(func(p []byte) {
-			if bytes.Contains(p, []byte("round ")) {
-				cancel()
-			}
-		}), Root: filepath.Join(root, "labs"), Bin: bin,
+	runtest.Interrupt(t, programs, "round ", func(ctx context.Context, o run.Options) error {
+		return Run(ctx, Options{Options: o, Flows: []int{1}, Traffic: 20 * time.Millisecond})
 	})
-	if err == nil || ctx.Err() == nil {
-		t.Errorf("Run = %v", err)
-	}
-	nothingLeft(t, root)
-}
-
-func nothingLeft(t *testing.T, root string) {
-	t.Helper()
-	if names, err := lab.Names(filepath.Join(root, "labs")); err != nil || len(names) != 0 {
-		t.Errorf("labs are left: %v, %v", names, err)
-	}
-}
-
-type writerFunc func(p []byte)
-
-func (f writerFunc) Write(p []byte) (int, error) { f(p); return len(p), nil }
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

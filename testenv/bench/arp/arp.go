@@ -5,27 +5,20 @@ package arp
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/openvnet/openvnet/internal/bench"
+	"github.com/openvnet/openvnet/testenv/bench/run"
 	"github.com/openvnet/openvnet/testenv/lab"
 )
 
 // Options of a run.
 type Options struct {
-	Rounds   int           // required: each measures all cases, one after another
+	run.Options
 	Requests int           // required: round trips of a case in a round, in each manner
 	Limit    time.Duration // required: of either half of them; those that are not done by then are left out
 	Burst    time.Duration // required: how long a case's rate is measured in a round
-	API      string        // required: a free host:port for the lab's manager
-	Out      string        // required: directory of arp.json
-	Table    io.Writer     // required: the table of results
-	Progress io.Writer     // required: a line for each thing done
-	Root     string        // optional: where labs are kept
-	Bin      string        // optional: directory of vnmgr and vna, see lab.Options
 }
 
 // outstanding is how many requests are under way while the rate is measured.
@@ -39,30 +32,19 @@ type result struct {
 }
 
 // Run builds a lab, measures, writes the report and removes the lab, also when ctx ends.
-func Run(ctx context.Context, o Options) (err error) {
-	if o.Rounds < 1 || o.Requests < 1 || o.Limit <= 0 || o.Burst <= 0 {
-		return errors.New("benchmark arp: rounds, requests and times must be more than 0")
-	}
-	began := time.Now()
-	say := func(format string, args ...any) {
-		fmt.Fprintf(o.Progress, "%6.1fs  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
-	}
-	say("a lab of three hosts: one answers by eBPF, one by a flow, one by a controller")
-	l, err := lab.Up(ctx, spec(), lab.Options{Root: o.Root, API: o.API, Bin: o.Bin, Agents: lab.NoAgents, Existing: lab.Replace})
-	if err != nil {
+func Run(ctx context.Context, o Options) error {
+	if err := o.Check("arp", run.AtLeast("requests", o.Requests, 1), run.Positive("limit", o.Limit), run.Positive("burst", o.Burst)); err != nil {
 		return err
 	}
-	defer func() {
-		down, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-		defer cancel()
-		err = errors.Join(err, l.Down(down))
-	}()
+	say := o.Say()
+	say("a lab of three hosts: one answers by eBPF, one by a flow, one by a controller")
+	return o.Lab(ctx, spec(), lab.NoAgents, func(l *lab.Lab) error { return runIn(ctx, l, o, say) })
+}
+
+func runIn(ctx context.Context, l *lab.Lab, o Options, say func(format string, args ...any)) error {
 	s := &setup{lab: l, o: o}
 	defer s.close()
 	if err := s.start(ctx); err != nil {
-		if ctx.Err() == nil {
-			err = fmt.Errorf("%w\n%s", err, s.logs())
-		}
 		return err
 	}
 	results := map[string]*result{}

@@ -4,20 +4,16 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
-	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/openvnet/openvnet/model"
-	"github.com/openvnet/openvnet/testenv/lab"
+	"github.com/openvnet/openvnet/testenv/bench/run"
+	"github.com/openvnet/openvnet/testenv/bench/run/runtest"
 	"github.com/openvnet/openvnet/testenv/ovs"
-	"github.com/openvnet/openvnet/testenv/privileged"
 )
 
 var (
@@ -118,74 +114,34 @@ func TestPlausible(t *testing.T) {
 }
 
 func TestOptionsAreChecked(t *testing.T) {
-	if err := Run(t.Context(), Options{Rounds: 1, Limit: 1, Burst: 1}); err == nil || !strings.Contains(err.Error(), "requests") {
-		t.Errorf("Run without requests = %v", err)
-	}
+	runtest.Refuses(t, map[string]func(context.Context, run.Options) error{
+		`--requests is 0`: func(ctx context.Context, o run.Options) error {
+			return Run(ctx, Options{Options: o, Limit: 1, Burst: 1})
+		},
+		`--limit is 0s`: func(ctx context.Context, o run.Options) error {
+			return Run(ctx, Options{Options: o, Requests: 1, Burst: 1})
+		},
+		`--burst is -1ns`: func(ctx context.Context, o run.Options) error {
+			return Run(ctx, Options{Options: o, Requests: 1, Limit: 1, Burst: -1})
+		},
+	})
 }
 
-// bin is where make build puts the programs.
-const bin = "../../../bin"
+var programs = append([]string{"ip"}, ovs.Programs...)
 
 func TestPrivilegedSmoke(t *testing.T) {
-	privileged.Require(t, append([]string{"ip", bin + "/vnmgr", bin + "/vna"}, ovs.Programs...)...)
-	out := t.TempDir()
-	var table, progress strings.Builder
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	root := ovs.TempDir(t)
-	err := Run(ctx, Options{
-		Rounds: 1, Requests: 20, Limit: 5 * time.Second, Burst: 20 * time.Millisecond, API: freeAddr(t), Out: out, Table: &table,
-		Progress: &progress, Root: filepath.Join(root, "labs"), Bin: bin,
-	})
-	if err != nil {
-		t.Fatalf("%v\n%s", err, progress.String())
-	}
+	words := []string{"p50", "p99", "rate"}
 	for _, a := range guests {
-		for _, metric := range []string{"p50", "p99", "rate"} {
-			if !strings.Contains(table.String(), a.name+" ") || !strings.Contains(table.String(), metric) {
-				t.Errorf("no row %s %s in\n%s", a.name, metric, table.String())
-			}
-		}
+		words = append(words, a.name+" ")
 	}
-	if _, err := os.Stat(filepath.Join(out, "arp.json")); err != nil {
-		t.Error(err)
-	}
-	if names, err := lab.Names(filepath.Join(root, "labs")); err != nil || len(names) != 0 {
-		t.Errorf("labs are left: %v, %v", names, err)
-	}
+	runtest.Smoke(t, programs, "arp.json", words, func(ctx context.Context, o run.Options) error {
+		return Run(ctx, Options{Options: o, Requests: 20, Limit: 5 * time.Second, Burst: 20 * time.Millisecond})
+	})
 }
 
 // An interrupted run removes what it has made.
 func TestPrivilegedInterrupt(t *testing.T) {
-	privileged.Require(t, append([]string{"ip", bin + "/vnmgr", bin + "/vna"}, ovs.Programs...)...)
-	ctx, cancel := context.WithCancel(t.Context())
-	root := ovs.TempDir(t)
-	err := Run(ctx, Options{
-		Rounds: 1000, Requests: 10, Limit: time.Second, Burst: 10 * time.Millisecond, API: freeAddr(t), Out: t.TempDir(), Table: &strings.Builder{},
-		Progress: writerFunc(func(p []byte) {
-			if bytes.Contains(p, []byte("round ")) {
-				cancel()
-			}
-		}), Root: filepath.Join(root, "labs"), Bin: bin,
+	runtest.Interrupt(t, programs, "round ", func(ctx context.Context, o run.Options) error {
+		return Run(ctx, Options{Options: o, Requests: 10, Limit: time.Second, Burst: 10 * time.Millisecond})
 	})
-	if err == nil || ctx.Err() == nil {
-		t.Errorf("Run = %v", err)
-	}
-	if names, err := lab.Names(filepath.Join(root, "labs")); err != nil || len(names) != 0 {
-		t.Errorf("labs are left: %v, %v", names, err)
-	}
-}
-
-type writerFunc func(p []byte)
-
-func (f writerFunc) Write(p []byte) (int, error) { f(p); return len(p), nil }
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/ofctl/conn"
 	"github.com/openvnet/openvnet/testenv/lab"
-	"github.com/openvnet/openvnet/testenv/ovs"
 	"github.com/openvnet/openvnet/testenv/wait"
 )
 
@@ -177,20 +176,12 @@ func (s *setup) startPlainAgent() error {
 	if err != nil {
 		return err
 	}
-	bin := s.o.Bin
-	if bin == "" {
-		self, err := os.Executable()
-		if err != nil {
-			return fmt.Errorf("find vna: %w", err)
-		}
-		bin = filepath.Dir(self)
-	}
 	log, err := os.Create(filepath.Join(dir, "vna.log"))
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	s.agent = exec.Command(filepath.Join(bin, "vna"), "--manager", s.lab.ManagerURL(), "--node-id", caseFlow, "--ovsdb", sw.DB(),
+	s.agent = exec.Command(filepath.Join(s.o.Bin, "vna"), "--manager", s.lab.ManagerURL(), "--node-id", caseFlow, "--ovsdb", sw.DB(),
 		"--state-dir", filepath.Join(dir, "vna"), "--socket", filepath.Join(dir, "vna.sock"), "--insecure")
 	s.agent.Stdout, s.agent.Stderr = log, log
 	if err := s.lab.StartAt(caseFlow, s.agent); err != nil {
@@ -315,15 +306,6 @@ func (s *setup) seen(ctx context.Context, host string) (uint64, error) {
 		most = max(most, f.Packets)
 	}
 	return most, nil
-}
-
-// logs gives the last lines of what the manager and the agents have logged, for an error.
-func (s *setup) logs() string {
-	text := "vnmgr:\n" + ovs.Tail(s.lab.Log(string(lab.Manager), lab.Manager), 10)
-	for _, h := range []string{caseEBPF, caseFlow} {
-		text += "\nvna of " + h + ":\n" + ovs.Tail(s.lab.Log(h, lab.Agent), 10)
-	}
-	return text
 }
 
 // close ends what does not end with the lab.

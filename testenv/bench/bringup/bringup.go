@@ -5,26 +5,21 @@ package bringup
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
+	"math"
 	"slices"
 	"time"
 
 	"github.com/openvnet/openvnet/internal/bench"
 	"github.com/openvnet/openvnet/testenv/bench/cluster"
+	"github.com/openvnet/openvnet/testenv/bench/run"
 )
 
 // Options of a run.
 type Options struct {
-	Sizes    []int     // required: how many interfaces there are already; each at least minSize
-	Rounds   int       // required: each measures all cases, one after another, each with new processes
-	Repeats  int       // required: how often one more is made in a case of a round; rounded up to whole batches
-	API      string    // required: a free host:port for the manager
-	Bin      string    // required: directory of vnmgr and vna
-	Out      string    // required: directory of bringup.json
-	Table    io.Writer // required: the table of results
-	Progress io.Writer // required: a line for each thing done
+	run.Options
+	Sizes   []int // required: how many interfaces there are already; each at least minSize
+	Repeats int   // required: how often one more is made in a case of a round; rounded up to whole batches
 
 	// Pause is for how long nothing is done before each one more, optional. A switch with hundreds of ports goes on working for
 	// milliseconds after it has answered, and here all hosts share the cores of one machine.
@@ -68,19 +63,11 @@ type key struct {
 
 // Run measures, writes the report, and leaves nothing behind, also when ctx ends.
 func Run(ctx context.Context, o Options) error {
-	if o.Rounds < 1 || o.Repeats < 1 || o.Pause < 0 || len(o.Sizes) == 0 {
-		return errors.New("benchmark bringup: rounds, repeats and sizes are required")
-	}
-	for _, size := range o.Sizes {
-		if size < minSize {
-			return fmt.Errorf("benchmark bringup: size %d is less than %d, with which every network is on every host", size, minSize)
-		}
+	if err := o.Check("bringup", run.Each("sizes", o.Sizes, minSize, math.MaxInt), run.AtLeast("repeats", o.Repeats, 1), run.AtLeast("pause", o.Pause, 0)); err != nil {
+		return err
 	}
 	o.Sizes = slices.Compact(slices.Sorted(slices.Values(o.Sizes)))
-	began := time.Now()
-	say := func(format string, args ...any) {
-		fmt.Fprintf(o.Progress, "%6.1fs  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
-	}
+	say := o.Say()
 	rounds := map[key][]figures{}
 	for round := range o.Rounds {
 		for _, size := range o.Sizes {

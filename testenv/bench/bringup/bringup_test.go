@@ -1,20 +1,17 @@
 package bringup
 
 import (
-	"bytes"
 	"context"
-	"net"
-	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/openvnet/openvnet/testenv/bench/cluster"
+	"github.com/openvnet/openvnet/testenv/bench/run"
+	"github.com/openvnet/openvnet/testenv/bench/run/runtest"
 	"github.com/openvnet/openvnet/testenv/ovs"
-	"github.com/openvnet/openvnet/testenv/privileged"
 )
 
 func TestPlan(t *testing.T) {
@@ -120,51 +117,28 @@ func TestReport(t *testing.T) {
 }
 
 func TestOptionsAreChecked(t *testing.T) {
-	for want, o := range map[string]Options{
-		"are required":      {Rounds: 1, Repeats: 1},
-		"less than 30":      {Rounds: 1, Repeats: 1, Sizes: []int{100, 29}},
-		"repeats and sizes": {Rounds: 1, Sizes: []int{100}},
-	} {
-		if err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("Run(%+v) = %v, want %q", o, err, want)
-		}
-	}
+	runtest.Refuses(t, map[string]func(context.Context, run.Options) error{
+		`--sizes is empty`: func(ctx context.Context, o run.Options) error { return Run(ctx, Options{Options: o, Repeats: 1}) },
+		`--sizes is 29, and must be at least 30`: func(ctx context.Context, o run.Options) error {
+			return Run(ctx, Options{Options: o, Repeats: 1, Sizes: []int{100, 29}})
+		},
+		`--repeats is 0`: func(ctx context.Context, o run.Options) error {
+			return Run(ctx, Options{Options: o, Sizes: []int{100}})
+		},
+		`--pause is -1ns`: func(ctx context.Context, o run.Options) error {
+			return Run(ctx, Options{Options: o, Sizes: []int{100}, Repeats: 1, Pause: -1})
+		},
+	})
 }
 
-// bin is where make build puts the programs.
-const bin = "../../../bin"
-
-func options(t *testing.T, table, progress *strings.Builder) Options {
-	t.Helper()
-	privileged.Require(t, append([]string{bin + "/vnmgr", bin + "/vna"}, ovs.Programs...)...)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return Options{
-		Sizes: []int{minSize}, Rounds: 1, Repeats: 1, API: l.Addr().String(), Bin: bin, Out: t.TempDir(), Table: table, Progress: progress,
-	}
+func smallest(ctx context.Context, o run.Options) error {
+	return Run(ctx, Options{Options: o, Sizes: []int{minSize}, Repeats: 1})
 }
 
 func TestPrivilegedSmoke(t *testing.T) {
-	var table, progress strings.Builder
-	o := options(t, &table, &progress)
 	before := leftovers(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	if err := Run(ctx, o); err != nil {
-		t.Fatalf("%v\n%s", err, progress.String())
-	}
-	t.Log("\n" + progress.String())
-	for _, want := range []string{"one-more@30", "one-more-flat@30", "one-more-found@30", "bulk@30", "bulk-flat@30", "ovs-port@30", "applied_p50", "openflow_messages", "agent_cpu", "agent_rss"} {
-		if !strings.Contains(table.String(), want) {
-			t.Errorf("no %s in\n%s", want, table.String())
-		}
-	}
-	if _, err := os.Stat(filepath.Join(o.Out, "bringup.json")); err != nil {
-		t.Error(err)
-	}
+	words := []string{"one-more@30", "one-more-flat@30", "one-more-found@30", "bulk@30", "bulk-flat@30", "ovs-port@30", "applied_p50", "openflow_messages", "agent_cpu", "agent_rss"}
+	runtest.Smoke(t, ovs.Programs, "bringup.json", words, smallest)
 	if diff := cmp.Diff(before, leftovers(t)); diff != "" {
 		t.Errorf("left behind (-before +after):\n%s", diff)
 	}
@@ -172,18 +146,8 @@ func TestPrivilegedSmoke(t *testing.T) {
 
 // An interrupted run removes what it has made.
 func TestPrivilegedInterrupt(t *testing.T) {
-	o := options(t, &strings.Builder{}, nil)
 	before := leftovers(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	o.Rounds = 1000
-	o.Progress = writerFunc(func(p []byte) {
-		if bytes.Contains(p, []byte("all applied")) {
-			cancel()
-		}
-	})
-	if err := Run(ctx, o); err == nil || ctx.Err() == nil {
-		t.Errorf("Run = %v", err)
-	}
+	runtest.Interrupt(t, ovs.Programs, "all applied", smallest)
 	if diff := cmp.Diff(before, leftovers(t)); diff != "" {
 		t.Errorf("left behind (-before +after):\n%s", diff)
 	}
@@ -197,7 +161,3 @@ func leftovers(t *testing.T) []string {
 	}
 	return dirs
 }
-
-type writerFunc func(p []byte)
-
-func (f writerFunc) Write(p []byte) (int, error) { f(p); return len(p), nil }

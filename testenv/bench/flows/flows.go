@@ -5,9 +5,7 @@ package flows
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"os/exec"
 	"slices"
 	"strings"
@@ -15,33 +13,26 @@ import (
 
 	"github.com/openvnet/openvnet/internal/bench"
 	"github.com/openvnet/openvnet/model"
+	"github.com/openvnet/openvnet/testenv/bench/run"
 )
 
 // Options of a run.
 type Options struct {
-	Rounds   int       // required: each measures all scenarios, one after another, each in a process of its own
-	Members  int       // required: how often one more member is made with real programs; 0 leaves that out
-	Self     []string  // required: the command that measures one scenario, whose name is added, and prints Figures as JSON
-	API      string    // required: a free host:port for the manager
-	Bin      string    // required: directory of vnmgr and vna
-	Out      string    // required: directory of flows.json
-	Table    io.Writer // required: the table of results
-	Progress io.Writer // required: a line for each thing done
+	run.Options
+	Members int      // required: how often one more member is made with real programs; 0 leaves that out
+	Self    []string // required: the command that measures one scenario, whose name is added, and prints Figures as JSON
 }
 
 // Run measures, writes the report, and leaves nothing behind, also when ctx ends.
 func Run(ctx context.Context, o Options) error {
-	if o.Rounds < 1 || len(o.Self) == 0 {
-		return errors.New("benchmark flows: rounds and the command are required")
+	if err := o.Check("flows", run.AtLeast("members", o.Members, 0)); err != nil {
+		return err
 	}
-	began := time.Now()
-	say := func(format string, args ...any) {
-		fmt.Fprintf(o.Progress, "%6.1fs  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
-	}
+	say := o.Say()
 	figures := map[string][]Figures{}
 	for round := range o.Rounds {
 		for _, s := range scenarios {
-			f, err := run(ctx, o.Self, s.name)
+			f, err := apart(ctx, o.Self, s.name)
 			if err != nil {
 				return fmt.Errorf("case %s: %w", s.name, err)
 			}
@@ -64,8 +55,8 @@ func Run(ctx context.Context, o Options) error {
 	return report(figures, members).Write(o.Table, o.Out)
 }
 
-// run measures one scenario in a process of its own.
-func run(ctx context.Context, self []string, name string) (f Figures, err error) {
+// apart measures one scenario in a process of its own.
+func apart(ctx context.Context, self []string, name string) (f Figures, err error) {
 	cmd := exec.CommandContext(ctx, self[0], append(slices.Clone(self[1:]), name)...)
 	var errs strings.Builder
 	cmd.Stderr = &errs

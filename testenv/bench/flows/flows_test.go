@@ -1,6 +1,7 @@
 package flows
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -9,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/openvnet/openvnet/internal/bench"
+	"github.com/openvnet/openvnet/testenv/bench/run"
+	"github.com/openvnet/openvnet/testenv/bench/run/runtest"
 )
 
 // small is the argument with which this program measures one scenario, a hundredth of it.
@@ -34,7 +37,7 @@ func TestSmoke(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := t.TempDir()
-	if err := Run(t.Context(), Options{Rounds: 1, Self: []string{self, small}, Out: out, Table: io.Discard, Progress: t.Output()}); err != nil {
+	if err := Run(t.Context(), Options{Options: run.Options{Rounds: 1, Out: out, Table: io.Discard, Progress: t.Output()}, Self: []string{self, small}}); err != nil {
 		t.Fatal(err)
 	}
 	b, err := os.ReadFile(filepath.Join(out, "flows.json"))
@@ -84,4 +87,10 @@ func TestMeasureNoScenario(t *testing.T) {
 	if _, err := Measure("network@7"); err == nil {
 		t.Error("a scenario that there is not is no error")
 	}
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	runtest.Refuses(t, map[string]func(context.Context, run.Options) error{
+		`--members is -1`: func(ctx context.Context, o run.Options) error { return Run(ctx, Options{Options: o, Members: -1}) },
+	})
 }

@@ -8,25 +8,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/openvnet/openvnet/internal/bench"
+	"github.com/openvnet/openvnet/testenv/bench/run"
 	"github.com/openvnet/openvnet/testenv/lab"
-	"github.com/openvnet/openvnet/testenv/ovs"
 )
 
 // Options of a run.
 type Options struct {
-	Rounds   int           // required: each measures all cases, one after another
-	Span     time.Duration // required: how long each of a case's three measurements takes in a round; below a second the stream is a MiB instead
-	Cases    []string      // optional: only these, and the baselines they are compared with
-	API      string        // required: a free host:port for the lab's manager
-	Out      string        // required: directory of forward.json
-	Table    io.Writer     // required: the table of results
-	Progress io.Writer     // required: a line for each thing done
-	Root     string        // optional: where labs are kept
-	Bin      string        // optional: directory of vnmgr and vna, see lab.Options
+	run.Options
+	Span  time.Duration // required: how long each of a case's three measurements takes in a round; below a second the stream is a MiB instead
+	Cases []string      // optional: only these, and the baselines they are compared with
 }
 
 // result is what is measured of one case, a sample each round.
@@ -37,35 +30,25 @@ type result struct {
 }
 
 // Run builds a lab and the bridges, measures, writes the report and removes all of it, also when ctx ends.
-func Run(ctx context.Context, o Options) (err error) {
-	if o.Rounds < 1 || o.Span <= 0 {
-		return errors.New("benchmark forward: rounds and the span must be more than 0")
+func Run(ctx context.Context, o Options) error {
+	if err := o.Check("forward", run.Positive("seconds", o.Span.Seconds())); err != nil {
+		return err
 	}
 	chosen, err := choose(o.Cases)
 	if err != nil {
 		return err
 	}
-	began := time.Now()
-	say := func(format string, args ...any) {
-		fmt.Fprintf(o.Progress, "%6.1fs  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
-	}
+	say := o.Say()
 	say("a lab of two hosts, and beside it Linux bridges")
-	l, err := lab.Up(ctx, spec(), lab.Options{Root: o.Root, API: o.API, Bin: o.Bin, Existing: lab.Replace})
-	if err != nil {
-		return err
-	}
+	return o.Lab(ctx, spec(), lab.StartAgents, func(l *lab.Lab) error { return runIn(ctx, l, chosen, o, say) })
+}
+
+func runIn(ctx context.Context, l *lab.Lab, chosen []subject, o Options, say func(format string, args ...any)) (err error) {
 	say("forwarding by the %s datapath", l.Datapath())
 	b := newBridges(l.Tag())
-	defer func() {
-		down, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-		defer cancel()
-		err = errors.Join(err, b.remove(), l.Down(down))
-	}()
+	defer func() { err = errors.Join(err, b.remove()) }()
 	s := &setup{lab: l, bridges: b}
 	if err := s.start(ctx); err != nil {
-		if ctx.Err() == nil {
-			err = fmt.Errorf("%w\n%s", err, s.logs())
-		}
 		return err
 	}
 	results := map[string]*result{}
@@ -127,13 +110,4 @@ func report(chosen []subject, results map[string]*result) *bench.Report {
 		}
 	}
 	return r
-}
-
-// logs gives the last lines of what the manager and the agents have logged, for an error.
-func (s *setup) logs() string {
-	text := "vnmgr:\n" + ovs.Tail(s.lab.Log(string(lab.Manager), lab.Manager), 10)
-	for _, h := range hosts {
-		text += "\nvna of " + h + ":\n" + ovs.Tail(s.lab.Log(h, lab.Agent), 10)
-	}
-	return text
 }

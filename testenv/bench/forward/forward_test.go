@@ -1,21 +1,16 @@
 package forward
 
 import (
-	"bytes"
 	"context"
-	"net"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/openvnet/openvnet/testenv/lab"
+	"github.com/openvnet/openvnet/testenv/bench/run"
+	"github.com/openvnet/openvnet/testenv/bench/run/runtest"
 	"github.com/openvnet/openvnet/testenv/netns"
 	"github.com/openvnet/openvnet/testenv/ovs"
-	"github.com/openvnet/openvnet/testenv/privileged"
 )
 
 func TestSpecIsValid(t *testing.T) {
@@ -122,85 +117,39 @@ func TestReport(t *testing.T) {
 }
 
 func TestOptionsAreChecked(t *testing.T) {
-	if err := Run(t.Context(), Options{Rounds: 1}); err == nil || !strings.Contains(err.Error(), "span") {
-		t.Errorf("Run without a span = %v", err)
-	}
-	if err := Run(t.Context(), Options{Rounds: 1, Span: 1, Cases: []string{"x"}}); err == nil || !strings.Contains(err.Error(), `"x"`) {
-		t.Errorf("Run of an unknown case = %v", err)
-	}
+	runtest.Refuses(t, map[string]func(context.Context, run.Options) error{
+		`--seconds is 0`: func(ctx context.Context, o run.Options) error { return Run(ctx, Options{Options: o}) },
+		`"x"`: func(ctx context.Context, o run.Options) error {
+			return Run(ctx, Options{Options: o, Span: 1, Cases: []string{"x"}})
+		},
+	})
 }
 
-// bin is where make build puts the programs.
-const bin = "../../../bin"
-
-func require(t *testing.T) {
-	privileged.Require(t, append([]string{"ip", "iperf3", bin + "/vnmgr", bin + "/vna"}, ovs.Programs...)...)
-}
+var programs = append([]string{"ip", "iperf3"}, ovs.Programs...)
 
 func TestPrivilegedSmoke(t *testing.T) {
-	require(t)
-	out, root := t.TempDir(), ovs.TempDir(t)
-	var table, progress strings.Builder
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
 	cases := []string{"same-host", "stateful-same-host", "across-geneve", "across-vxlan", "across-gre", "across-mac2mac"}
-	err := Run(ctx, Options{
-		Rounds: 1, Span: 20 * time.Millisecond, Cases: cases, API: freeAddr(t), Out: out, Table: &table,
-		Progress: &progress, Root: filepath.Join(root, "labs"), Bin: bin,
+	words := []string{bridgeSame + " ", bridgeAcross + " "}
+	for _, c := range cases {
+		words = append(words, c+" ")
+	}
+	runtest.Smoke(t, programs, "forward.json", words, func(ctx context.Context, o run.Options) error {
+		return Run(ctx, Options{Options: o, Span: 20 * time.Millisecond, Cases: cases})
 	})
-	if err != nil {
-		t.Fatalf("%v\n%s", err, progress.String())
-	}
-	for _, c := range append(cases, bridgeSame, bridgeAcross) {
-		if !strings.Contains(table.String(), c+" ") {
-			t.Errorf("no row of %s in\n%s", c, table.String())
-		}
-	}
-	if _, err := os.Stat(filepath.Join(out, "forward.json")); err != nil {
-		t.Error(err)
-	}
-	nothingLeft(t, root)
+	nothingLeft(t)
 }
 
 // An interrupted run removes what it has made.
 func TestPrivilegedInterrupt(t *testing.T) {
-	require(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	root := ovs.TempDir(t)
-	err := Run(ctx, Options{
-		Rounds: 1000, Span: 20 * time.Millisecond, Cases: []string{bridgeSame}, API: freeAddr(t), Out: t.TempDir(), Table: &strings.Builder{},
-		Progress: writerFunc(func(p []byte) {
-			if bytes.Contains(p, []byte("round ")) {
-				cancel()
-			}
-		}), Root: filepath.Join(root, "labs"), Bin: bin,
+	runtest.Interrupt(t, programs, "round ", func(ctx context.Context, o run.Options) error {
+		return Run(ctx, Options{Options: o, Span: 20 * time.Millisecond, Cases: []string{bridgeSame}})
 	})
-	if err == nil || ctx.Err() == nil {
-		t.Errorf("Run = %v", err)
-	}
-	nothingLeft(t, root)
+	nothingLeft(t)
 }
 
-func nothingLeft(t *testing.T, root string) {
+func nothingLeft(t *testing.T) {
 	t.Helper()
-	if names, err := lab.Names(filepath.Join(root, "labs")); err != nil || len(names) != 0 {
-		t.Errorf("labs are left: %v, %v", names, err)
-	}
 	if names, err := netns.List("vb"); err != nil || len(names) != 0 {
 		t.Errorf("namespaces are left: %v, %v", names, err)
 	}
-}
-
-type writerFunc func(p []byte)
-
-func (f writerFunc) Write(p []byte) (int, error) { f(p); return len(p), nil }
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

@@ -38,14 +38,14 @@ func newLists() lists {
 }
 
 // listing is the unit that the flows belong to which list clauses.
-var listing = Unit{Kind: "clauses"}
+var listing = &unit{Unit: Unit{Kind: "clauses"}}
 
 // replace changes what the flows list of a unit; put makes flows of it.
-func (l *lists) replace(u Unit, old, new []Clause, conflicts *[]string) {
+func (l *lists) replace(u *unit, old, new []Clause, conflicts *[]string) {
 	var changed Delta[clauseKey, Clause]
 	l.clauses.replace(u, old, new, &changed, conflicts)
 	find := func(k clauseKey) ([]flow.Conjunction, int, bool) {
-		l.touched[k.flow] = u
+		l.touched[k.flow] = u.Unit
 		cs := l.of[k.flow]
 		i, ok := slices.BinarySearchFunc(cs, k.id, func(c flow.Conjunction, id uint32) int { return cmp.Compare(c.ID, id) })
 		return cs, i, ok

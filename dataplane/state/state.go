@@ -99,6 +99,12 @@ func (c *Changes) Empty() bool {
 	return c.Flows.Empty() && c.Groups.Empty() && c.Buckets.Empty() && c.Meters.Empty() && c.Zones.Empty() && c.Ports.Empty() && c.Sources.Empty() && c.Neighbors.Empty()
 }
 
+// unit is a unit with its items. As long as it has any there is one of it only.
+type unit struct {
+	Unit
+	items Items
+}
+
 // State is the whole desired state. The zero value is not ready; use New. Not safe for concurrent use.
 type State struct {
 	Flows     *Table[flow.Key, flow.Flow]
@@ -110,7 +116,7 @@ type State struct {
 	Sources   *Table[SourceKey, FastSource]
 	Neighbors *Table[NeighborKey, Neighbor]
 
-	units map[Unit]Items
+	units map[Unit]*unit
 	lists lists
 }
 
@@ -121,7 +127,7 @@ func New() *State {
 		Buckets: newTable(func(b Bucket) BucketKey { return BucketKey{b.Group, b.Bucket.ID} }), Meters: newTable(func(m Meter) uint32 { return m.ID }),
 		Zones: newTable(func(z ZoneLimit) uint16 { return z.Zone }),
 		Ports: newTable(func(p FastPort) string { return p.Name }), Sources: newTable(FastSource.Key), Neighbors: newTable(Neighbor.Key),
-		units: map[Unit]Items{}, lists: newLists(),
+		units: map[Unit]*unit{}, lists: newLists(),
 	}
 }
 
@@ -154,20 +160,24 @@ func (s *State) ReplaceAll(units iter.Seq[Unit], compile func(Unit) (Items, erro
 }
 
 func (s *State) replace(u Unit, items Items, c *Changes) (conflicts []string) {
-	old := s.units[u]
-	s.Flows.replace(u, old.Flows, items.Flows, &c.Flows, &conflicts)
-	s.lists.replace(u, old.Clauses, items.Clauses, &conflicts)
-	s.Groups.replace(u, old.Groups, items.Groups, &c.Groups, &conflicts)
-	s.Buckets.replace(u, old.Buckets, items.Buckets, &c.Buckets, &conflicts)
-	s.Meters.replace(u, old.Meters, items.Meters, &c.Meters, &conflicts)
-	s.Zones.replace(u, old.Zones, items.Zones, &c.Zones, &conflicts)
-	s.Ports.replace(u, old.Ports, items.Ports, &c.Ports, &conflicts)
-	s.Sources.replace(u, old.Sources, items.Sources, &c.Sources, &conflicts)
-	s.Neighbors.replace(u, old.Neighbors, items.Neighbors, &c.Neighbors, &conflicts)
+	of := s.units[u]
+	if of == nil {
+		of = &unit{Unit: u}
+	}
+	old := of.items
+	s.Flows.replace(of, old.Flows, items.Flows, &c.Flows, &conflicts)
+	s.lists.replace(of, old.Clauses, items.Clauses, &conflicts)
+	s.Groups.replace(of, old.Groups, items.Groups, &c.Groups, &conflicts)
+	s.Buckets.replace(of, old.Buckets, items.Buckets, &c.Buckets, &conflicts)
+	s.Meters.replace(of, old.Meters, items.Meters, &c.Meters, &conflicts)
+	s.Zones.replace(of, old.Zones, items.Zones, &c.Zones, &conflicts)
+	s.Ports.replace(of, old.Ports, items.Ports, &c.Ports, &conflicts)
+	s.Sources.replace(of, old.Sources, items.Sources, &c.Sources, &conflicts)
+	s.Neighbors.replace(of, old.Neighbors, items.Neighbors, &c.Neighbors, &conflicts)
 	if items.empty() {
 		delete(s.units, u)
 	} else {
-		s.units[u] = items
+		s.units[u], of.items = of, items
 	}
 	return conflicts
 }
@@ -180,9 +190,6 @@ func (s *State) Units() []Unit {
 	}
 	return us
 }
-
-// Items gives the items of a unit.
-func (s *State) Items(u Unit) Items { return s.units[u] }
 
 func (i *Items) empty() bool {
 	return len(i.Flows)+len(i.Clauses)+len(i.Groups)+len(i.Buckets)+len(i.Meters)+len(i.Zones)+len(i.Ports)+len(i.Sources)+len(i.Neighbors) == 0

@@ -41,9 +41,9 @@ type Table[K comparable, V comparable] struct {
 
 // claims is one claim, nearly always, and more only where units share an item.
 type claims[V comparable] struct {
-	unit  Unit
+	unit  *unit
 	value V
-	more  map[Unit]V // of units that all sort after unit
+	more  map[*unit]V // of units that all sort after unit
 }
 
 func newTable[K comparable, V comparable](key func(V) K) *Table[K, V] {
@@ -62,7 +62,10 @@ func (t *Table[K, V]) Get(k K) (V, bool) {
 // Unit gives the unit whose item it is.
 func (t *Table[K, V]) Unit(k K) (Unit, bool) {
 	c, ok := t.claims[k]
-	return c.unit, ok
+	if !ok {
+		return Unit{}, false
+	}
+	return c.unit.Unit, true
 }
 
 // All gives the items, in no order.
@@ -76,7 +79,7 @@ func (t *Table[K, V]) All() iter.Seq2[K, V] {
 	}
 }
 
-func (t *Table[K, V]) replace(u Unit, old, new []V, d *Delta[K, V], conflicts *[]string) {
+func (t *Table[K, V]) replace(u *unit, old, new []V, d *Delta[K, V], conflicts *[]string) {
 	if len(old) == 0 && len(new) == 0 {
 		return
 	}
@@ -92,7 +95,7 @@ func (t *Table[K, V]) replace(u Unit, old, new []V, d *Delta[K, V], conflicts *[
 			d.set(k, after)
 		}
 		if after != v {
-			*conflicts = append(*conflicts, fmt.Sprintf("%v is also claimed by %s", k, t.claims[k].unit))
+			*conflicts = append(*conflicts, fmt.Sprintf("%v is also claimed by %s", k, t.claims[k].unit.Unit))
 		}
 	}
 	for _, v := range old {
@@ -118,14 +121,14 @@ func (t *Table[K, V]) replace(u Unit, old, new []V, d *Delta[K, V], conflicts *[
 	}
 }
 
-func (c claims[V]) with(u Unit, v V, had bool) claims[V] {
+func (c claims[V]) with(u *unit, v V, had bool) claims[V] {
 	if !had || c.unit == u {
 		return claims[V]{u, v, c.more}
 	}
 	if c.more == nil {
-		c.more = map[Unit]V{}
+		c.more = map[*unit]V{}
 	}
-	if compareUnits(u, c.unit) > 0 {
+	if compareUnits(u.Unit, c.unit.Unit) > 0 {
 		c.more[u] = v
 		return c
 	}
@@ -133,13 +136,13 @@ func (c claims[V]) with(u Unit, v V, had bool) claims[V] {
 	return claims[V]{u, v, c.more}
 }
 
-func (c claims[V]) without(u Unit) (claims[V], bool) {
+func (c claims[V]) without(u *unit) (claims[V], bool) {
 	delete(c.more, u)
 	if c.unit == u {
 		if len(c.more) == 0 {
 			return claims[V]{}, false
 		}
-		c.unit = slices.MinFunc(slices.Collect(maps.Keys(c.more)), compareUnits)
+		c.unit = slices.MinFunc(slices.Collect(maps.Keys(c.more)), func(a, b *unit) int { return compareUnits(a.Unit, b.Unit) })
 		c.value = c.more[c.unit]
 		delete(c.more, c.unit)
 	}

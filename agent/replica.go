@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"cmp"
+	"iter"
 	"maps"
 	"slices"
 	"sync"
@@ -63,13 +65,26 @@ func (r *replica) load(store, datapath string, revision int64, objects []model.O
 			changes = append(changes, graph.Change{UUID: o.Base().UUID})
 		}
 	}
-	r.apply(revision, changes)
+	// An object that comes after those of lower ids costs least.
+	slices.SortFunc(changes, func(a, b graph.Change) int { return cmp.Compare(idOf(a), idOf(b)) })
+	units := r.apply(revision, changes)
 	r.complete = r.complete || complete
 	if rewired {
 		r.ways++
-		r.compile(r.in.Everything(r.state))
+		units = r.in.Everything(r.state)
+	}
+	r.compile(units)
+	if rewired {
 		r.place(maps.Keys(r.portNames()))
 	}
+}
+
+// idOf gives the id of what comes, 0 for what goes.
+func idOf(c graph.Change) uint32 {
+	if c.Object == nil {
+		return 0
+	}
+	return c.Object.Base().ID
 }
 
 // change takes a delta of the share.
@@ -83,17 +98,18 @@ func (r *replica) change(revision int64, upserts []model.Object, deletes []strin
 	for _, uuid := range deletes {
 		changes = append(changes, graph.Change{UUID: uuid})
 	}
-	r.apply(revision, changes)
+	r.compile(r.apply(revision, changes))
 }
 
-func (r *replica) apply(revision int64, changes []graph.Change) {
+// apply makes changes of the share, and gives the units that have to be compiled.
+func (r *replica) apply(revision int64, changes []graph.Change) iter.Seq[state.Unit] {
 	r.revision = revision
 	r.generation++
 	e := r.in.X.Apply(changes)
 	if r.concernsWays(e) {
 		r.ways++
 	}
-	r.compile(r.in.Dirty(e, r.state))
+	units := r.in.Dirty(e, r.state)
 	names := map[string]struct{}{}
 	for i := range e.Interfaces {
 		names[i] = struct{}{}
@@ -107,6 +123,7 @@ func (r *replica) apply(revision int64, changes []graph.Change) {
 		}
 	}
 	r.place(maps.Keys(names))
+	return units
 }
 
 // setPorts takes what the switch's database says of the bridge.

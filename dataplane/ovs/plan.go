@@ -205,15 +205,20 @@ func meter(m state.Meter) flow.Meter {
 func difference(want *state.Full, flows []flow.Flow, have *installed, keep bool) *state.Changes {
 	c := &state.Changes{}
 	c.Flows.Set, c.Flows.Del = map[flow.Key]flow.Flow{}, map[flow.Key]struct{}{}
-	maps.Copy(c.Flows.Set, want.Flows)
+	current := make(map[flow.Key]struct{}, len(flows))
 	for _, f := range flows {
 		k := f.Key()
 		w, ok := want.Flows[k]
 		switch {
 		case ok && (w.Cookie == f.Cookie || keep && pipeline.Cookie(f.Cookie).Owner().Kind != 0):
-			delete(c.Flows.Set, k)
+			current[k] = struct{}{}
 		case !ok && !keep:
 			c.Flows.Del[k] = struct{}{}
+		}
+	}
+	for k, f := range want.Flows {
+		if _, ok := current[k]; !ok {
+			c.Flows.Set[k] = f
 		}
 	}
 	c.Groups.Set, c.Groups.Del = map[uint32]state.Group{}, map[uint32]struct{}{}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -51,12 +52,14 @@ func (a *applier) run(ctx context.Context) error {
 		case <-time.After(time.Until(a.due)):
 			a.compared = false
 		}
-		a.step(ctx)
+		if a.step(ctx) {
+			debug.FreeOSMemory() // a comparison holds all twice, and what was decoded for it: the heap is never as large again
+		}
 	}
 }
 
-// step applies what has changed.
-func (a *applier) step(ctx context.Context) {
+// step applies what has changed. It reports whether it has compared everything by a complete share.
+func (a *applier) step(ctx context.Context) (compared bool) {
 	full := a.session != nil && (!a.compared || !a.whole && a.replica.isComplete())
 	w := a.replica.work(full)
 	if w.ports != nil && (a.told == nil || !slices.Equal(w.ports.Unplaced, a.told.Unplaced) || !slices.Equal(w.ports.Placed, a.told.Placed)) {
@@ -65,7 +68,7 @@ func (a *applier) step(ctx context.Context) {
 	}
 	if a.session == nil {
 		a.due = time.Now().Add(auditEvery) // what has changed meanwhile comes with the next session
-		return
+		return false
 	}
 	ctx, cancel := context.WithTimeout(ctx, applyLimit)
 	defer cancel()
@@ -86,7 +89,7 @@ func (a *applier) step(ctx context.Context) {
 		a.session = nil
 		a.services.ready.Store(false)
 		a.due = time.Now().Add(auditEvery)
-		return
+		return false
 	}
 	if full {
 		clear(a.refused)
@@ -129,6 +132,7 @@ func (a *applier) step(ctx context.Context) {
 	if w.complete {
 		a.tellApplied(&w)
 	}
+	return full && w.complete
 }
 
 // applyZones brings the bounds of how many conversations are remembered into the datapath.
@@ -188,18 +192,21 @@ type work struct {
 	revision int64
 	complete bool
 	changes  state.Changes
-	full     *state.Full       // when everything is to be compared
+	full     *state.Full       // when everything is to be compared, instead of changes
 	problems map[string]string // object -> reason, of compilation
 	ports    *wire.Ports       // nil until the bridge and the share are known
 	tunnels  [3]bool           // the kinds of tunnel ports that the flows have a use for
 	datapath string            // the bridge's datapath_type
 }
 
-// work gives what has changed since the last call; with full, everything as well.
+// work gives what has changed since the last call; with full, everything instead.
 func (r *replica) work(full bool) work {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	w := work{revision: r.revision, complete: r.complete, changes: r.pending, problems: map[string]string{}}
+	w := work{revision: r.revision, complete: r.complete, problems: map[string]string{}}
+	if !full {
+		w.changes = r.pending
+	}
 	r.pending = state.Changes{}
 	if r.in.Self != "" && r.bridged {
 		w.ports = r.report()

@@ -82,7 +82,7 @@ func judge() (state.Items, error) {
 		}
 		for _, answer := range answers {
 			b.Flow(s.filterAnswer, prioAllow, pipeline.Preds{answer}, toRules)
-			b.Flow(s.answer, prioAllow, pipeline.Preds{answer}, on)
+			b.Flow(s.answer, prioAllow, pipeline.Preds{answer}, pipeline.Verdict.Set(0), on) // who gets the packet judges anew
 		}
 		b.Drop(s.answer, prioRefuse, reason.Rule, pipeline.Verdict.Is(verdictDrop))
 		b.Refuse(s.answer, prioRefuse, reason.Reject, pipeline.Preds{pipeline.Verdict.Is(verdictReject)},

@@ -191,9 +191,10 @@ func (d *rerouted) row(r *model.TranslationStaticAddress) {
 	}
 }
 
-// flip sees to what has come to this host or left it, and to the ways to legs on another host that it has come to or left.
+// flip sees to what has come to this host or left it, and to the ways to legs and to devices outside on another host that it has come to or left.
 func (d *rerouted) flip(p span.Pair) {
 	if p.Datapath != d.in.Self {
+		d.outsideHop(p.Network)
 		for i := range d.in.X.InterfacesAt(p.Datapath) {
 			o, ok := graph.Lookup[*model.Interface](d.in.X.Graph(), i)
 			if ok && o.Mode == model.InterfaceSimulated && slices.Contains(d.in.X.Domains(i), p.Network) {

@@ -48,7 +48,7 @@ lint: ## formatting, linters, shell scripts, generated files current
 	scripts/generated.sh check
 
 .PHONY: test
-test: build ## all tests: unit with race detector, privileged when root, each fuzz target for FUZZTIME
+test: build ## all tests: unit with race detector, privileged when root, a minute of new random networks, each fuzz target for FUZZTIME
 	@scripts/deps.sh test
 	@scripts/test.sh
 

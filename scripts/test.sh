@@ -10,6 +10,8 @@
 #                says so.
 #   full         without the race detector, at full size, what is smaller with it: 100,000 random requests, 64 clients
 #                that allocate 10,000 addresses, 200 kills of the store's writer during a stream of writes
+#   verify       new random networks and packets through the compiled flows for VERIFYTIME (default 60s), 5,000 of the
+#                packets through Open vSwitch, and 20 walks from network to network; what differs says how to repeat it
 #   fuzz         each fuzz target for FUZZTIME (default 10s), one after another
 # FUZZTIME=10m FUZZ=FuzzDecodeFlowMod scripts/test.sh fuzz    runs only the targets whose name matches FUZZ
 set -euo pipefail
@@ -60,6 +62,14 @@ full() {
   STORE_TEST_KILLS=200 gotest full -count 1 -p 1 -timeout 15m -run '^(TestKill|TestRandomRequests|TestConcurrentAllocation|TestApplyTenThousandInterfaces)$' ./store ./manager/api ./manager/app
 }
 
+verify() {
+  local start=$SECONDS status=0
+  printf '\n== verify: %s\n' "${VERIFYTIME:-60s}"
+  go run ./cmd/vnlab verify --time "${VERIFYTIME:-60s}" --real 5000 --walks 20 2>&1 | tee "$log" || status=1
+  ((status)) && failed=1
+  summary+=("$(printf '%-10s  %s   %4d s' verify "$(grep -E '^(cases|seed) ' "$log" | tr '\n' ' ')" $((SECONDS - start)))")
+}
+
 # fuzz_one FOLDER TARGET: go test ends now and then with "context deadline exceeded" when its time is over, with no
 # failing input (golang/go#75804, Go before 1.27); only then it is tried once more. What it says of a failure is shown when it is one.
 fuzz_one() {
@@ -89,9 +99,9 @@ fuzz() {
 
 for phase in "${@:-}"; do
   case ${phase:-all} in
-    unit | privileged | full | fuzz) "$phase" ;;
-    all) unit; privileged; full; fuzz ;;
-    *) echo "test: no phase '$phase'; there are: unit privileged full fuzz" >&2; exit 2 ;;
+    unit | privileged | full | verify | fuzz) "$phase" ;;
+    all) unit; privileged; full; verify; fuzz ;;
+    *) echo "test: no phase '$phase'; there are: unit privileged full verify fuzz" >&2; exit 2 ;;
   esac
 done
 

@@ -16,6 +16,7 @@ import (
 type (
 	mac = [6]uint8
 	ip4 = [4]uint8
+	ip6 = [16]uint8
 )
 
 // The world of the tests: interface 7, behind the loopback device (what BPF_PROG_TEST_RUN gives as the port), has an address
@@ -34,6 +35,14 @@ var (
 	unknown   = ip4{10, 0, 0, 77}
 	nothing   = ip4{}
 	elsewhere = ip4{10, 9, 0, 9} // known in network 200 only
+
+	mine6      = ip6{0: 0xfd, 15: 1}
+	mine26     = ip6{0: 0xfd, 15: 2}
+	mineToo6   = ip6{0: 0xfd, 1: 9, 15: 1}
+	peers6     = ip6{0: 0xfd, 12: 7, 13: 8, 14: 9, 15: 9}
+	unknown6   = ip6{0: 0xfd, 15: 77}
+	nothing6   = ip6{}
+	elsewhere6 = ip6{0: 0xfd, 1: 9, 15: 9} // known in network 200 only
 )
 
 const (
@@ -42,11 +51,13 @@ const (
 )
 
 var world = struct {
-	port      Port
-	sources   map[SourceKey]Source
-	neighbors map[NeighborKey]Neighbor
+	port       Port
+	sources    map[SourceKey]Source
+	neighbors  map[NeighborKey]Neighbor
+	sources6   map[Source6Key]Source
+	neighbors6 map[Neighbor6Key]Neighbor
 }{
-	port: Port{InterfaceId: myInterface, NetworkId: 100, Features: FeatureARP, Mac: me},
+	port: Port{InterfaceId: myInterface, NetworkId: 100, Features: FeatureARP | FeatureND, Mac: me},
 	sources: map[SourceKey]Source{
 		{InterfaceId: myInterface, Addr: mine}:    {NetworkId: 100, Mac: me},
 		{InterfaceId: myInterface, Addr: mine2}:   {NetworkId: 100, Mac: me},
@@ -60,6 +71,19 @@ var world = struct {
 		{NetworkId: 200, Addr: mineToo}:   {InterfaceId: myInterface, Mac: meToo},
 		{NetworkId: 200, Addr: elsewhere}: {InterfaceId: 10, Mac: peer},
 	},
+	sources6: map[Source6Key]Source{
+		{InterfaceId: myInterface, Addr: mine6}:    {NetworkId: 100, Mac: me},
+		{InterfaceId: myInterface, Addr: mine26}:   {NetworkId: 100, Mac: me},
+		{InterfaceId: myInterface, Addr: mineToo6}: {NetworkId: 200, Mac: meToo},
+		{InterfaceId: 9, Addr: peers6}:             {NetworkId: 100, Mac: peer},
+	},
+	neighbors6: map[Neighbor6Key]Neighbor{
+		{NetworkId: 100, Addr: mine6}:      {InterfaceId: myInterface, Mac: me},
+		{NetworkId: 100, Addr: mine26}:     {InterfaceId: myInterface, Mac: me},
+		{NetworkId: 100, Addr: peers6}:     {InterfaceId: 9, Mac: peer},
+		{NetworkId: 200, Addr: mineToo6}:   {InterfaceId: myInterface, Mac: meToo},
+		{NetworkId: 200, Addr: elsewhere6}: {InterfaceId: 10, Mac: peer},
+	},
 }
 
 func loadWorld(t testing.TB) kernel {
@@ -71,6 +95,12 @@ func loadWorld(t testing.TB) kernel {
 	}
 	for key, v := range world.neighbors {
 		k.put(t, NeighborsMap, key, v)
+	}
+	for key, v := range world.sources6 {
+		k.put(t, Sources6Map, key, v)
+	}
+	for key, v := range world.neighbors6 {
+		k.put(t, Neighbor6Map, key, v)
 	}
 	return k
 }
@@ -123,7 +153,6 @@ func serialize(t testing.TB, l ...gopacket.SerializableLayer) []byte {
 // reply is the answer to a request of the world: who has tpa is at owner.
 func reply(t testing.TB, owner mac, tpa ip4, to mac, spa ip4, trailer int) []byte {
 	t.Helper()
-	t.Helper()
 	return arpFrame{dst: to, src: owner, spa: tpa, tpa: spa, op: layers.ARPReply, trailer: trailer,
 		change: func(a *layers.ARP) { a.DstHwAddress = to[:] }}.bytes(t)
 }
@@ -132,12 +161,6 @@ const uncounted = Reason(1 << 31)
 
 func TestPrivilegedARP(t *testing.T) {
 	full := arpFrame{spa: mine, tpa: peers}.bytes(t)
-	type testCase struct {
-		name   string
-		frame  []byte
-		want   Reason
-		answer []byte
-	}
 	cases := []testCase{
 		{"request for a known lease", full, AnswerARP, reply(t, peer, peers, me, mine, 0)},
 		{"padded to 60 bytes", arpFrame{spa: mine, tpa: peers, trailer: 18}.bytes(t), AnswerARP, reply(t, peer, peers, me, mine, 18)},
@@ -197,6 +220,19 @@ func TestPrivilegedARP(t *testing.T) {
 		cases = append(cases, testCase{fmt.Sprintf("truncated to %d bytes", n), full[:n], DropARPMalformed, nil})
 	}
 
+	runCases(t, cases)
+}
+
+type testCase struct {
+	name   string
+	frame  []byte
+	want   Reason
+	answer []byte
+}
+
+// runCases runs frames through both programs, and through the model that random frames are compared with.
+func runCases(t *testing.T, cases []testCase) {
+	t.Helper()
 	k := loadWorld(t)
 	for _, program := range []string{GuestXDP, GuestTC} {
 		for _, c := range cases {
@@ -212,7 +248,6 @@ func TestPrivilegedARP(t *testing.T) {
 
 // check runs a frame and compares the verdict, the frame, and every counter.
 func (k kernel) check(t *testing.T, program string, frame []byte, want Reason, answer []byte) {
-	t.Helper()
 	t.Helper()
 	counters := k.counters(t)
 	verdict, got := k.run(t, program, frame)
@@ -239,12 +274,13 @@ func TestPrivilegedPortsOfOthersAreLeftAlone(t *testing.T) {
 	spoofed := arpFrame{spa: peers, tpa: unknown}.bytes(t)
 	request := arpFrame{spa: mine, tpa: peers}.bytes(t)
 	probe := arpFrame{spa: nothing, tpa: unknown}.bytes(t)
+	spoofed6, solicitation := ndFrame{src6: peers6, target: unknown6}.bytes(t), ndFrame{src6: mine6, target: peers6}.bytes(t)
 	k := loadWorld(t)
 	for _, program := range []string{GuestXDP, GuestTC} {
 		noFeature := world.port
 		noFeature.Features = 0
 		k.put(t, PortsMap, loopback, noFeature)
-		for _, f := range [][]byte{spoofed, request, spoofed[:20]} {
+		for _, f := range [][]byte{spoofed, request, spoofed[:20], spoofed6, solicitation, solicitation[:60]} {
 			k.check(t, program, f, uncounted, nil)
 		}
 		noNetwork := world.port
@@ -253,10 +289,17 @@ func TestPrivilegedPortsOfOthersAreLeftAlone(t *testing.T) {
 		k.check(t, program, probe, DropARPSender, nil)
 		k.check(t, program, request, AnswerARP, reply(t, peer, peers, me, mine, 0))
 
+		for feature, f := range map[Feature][]byte{FeatureARP: solicitation, FeatureND: request} {
+			other := world.port
+			other.Features = feature
+			k.put(t, PortsMap, loopback, other)
+			k.check(t, program, f, uncounted, nil)
+		}
+
 		if err := k.Maps[PortsMap].Delete(loopback); err != nil {
 			t.Fatal(err)
 		}
-		for _, f := range [][]byte{spoofed, request, spoofed[:20]} {
+		for _, f := range [][]byte{spoofed, request, spoofed[:20], spoofed6, solicitation, solicitation[:60]} {
 			k.check(t, program, f, uncounted, nil)
 		}
 	}
@@ -264,9 +307,16 @@ func TestPrivilegedPortsOfOthersAreLeftAlone(t *testing.T) {
 
 // expect is what the programs must do, written again in Go: the reason, and the answer if there is one.
 func expect(f []byte) (Reason, []byte) {
-	if binary.BigEndian.Uint16(f[12:]) != 0x0806 {
-		return uncounted, nil
+	switch binary.BigEndian.Uint16(f[12:]) {
+	case 0x0806:
+		return expectARP(f)
+	case 0x86dd:
+		return expectND(f)
 	}
+	return uncounted, nil
+}
+
+func expectARP(f []byte) (Reason, []byte) {
 	if len(f) < 42 || !bytes.Equal(f[14:20], []byte{0, 1, 8, 0, 6, 4}) {
 		return DropARPMalformed, nil
 	}
@@ -307,6 +357,7 @@ func TestPrivilegedRandomFrames(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 0))
 	macs := []mac{me, me, meToo, peer, stranger, everyone, {}}
 	ips := []ip4{mine, mine, mine2, mineToo, peers, peers, unknown, nothing, elsewhere, {255, 255, 255, 255}}
+	ips6 := []ip6{mine6, mine6, mine26, mineToo6, peers6, peers6, unknown6, nothing6, elsewhere6, {0: 0xff, 15: 1}}
 	pick := func(n int) int { return r.IntN(n) }
 	seen := map[Reason]int{}
 	for range 5000 {
@@ -316,11 +367,33 @@ func TestPrivilegedRandomFrames(t *testing.T) {
 			a.sha = macs[pick(len(macs))]
 		}
 		f := a.bytes(t)
+		shortest := 14
+		if pick(2) == 0 {
+			n := ndFrame{dst: macs[pick(len(macs))], src: macs[pick(len(macs))], src6: ips6[pick(len(ips6))], target: ips6[pick(len(ips6))], trailer: pick(3) * 9}
+			if pick(3) > 0 { // as it should be
+				n.dst = mac{}
+			}
+			switch pick(4) {
+			case 0:
+				n.dst6 = n.target
+			case 1:
+				n.dst6 = ips6[pick(len(ips6))]
+			}
+			switch pick(6) {
+			case 0:
+				n.link = macs[pick(len(macs))]
+			case 1:
+				n.options = [][]byte{}
+			case 2:
+				n.options = [][]byte{linkOption(byte(1+pick(2)), n.src), linkOption(14, me)}[:1+pick(2)]
+			}
+			f, shortest = n.bytes(t), 54
+		}
 		switch pick(5) {
 		case 0:
-			f[12+pick(10)] ^= 1 << pick(8)
+			f[12+pick(len(f)-12)] ^= 1 << pick(8)
 		case 1:
-			f = f[:14+pick(len(f)-14)]
+			f = f[:shortest+pick(len(f)-shortest)]
 		}
 		want, answer := expect(f)
 		seen[want]++
@@ -347,11 +420,15 @@ func FuzzPrivilegedGuest(f *testing.F) {
 	f.Add(arpFrame{spa: nothing, tpa: peers, trailer: 18}.bytes(f))
 	f.Add(arpFrame{dst: peer, spa: mine, tpa: peers, op: 2}.bytes(f))
 	f.Add(make([]byte, 14))
+	f.Add(ndFrame{src6: mine6, target: peers6}.bytes(f))
+	f.Add(ndFrame{src6: mine6, target: peers6, dst6: peers6, dst: peer, options: [][]byte{}}.bytes(f))
+	f.Add(ndFrame{src6: nothing6, target: unknown6, options: [][]byte{}}.bytes(f))
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		if len(frame) < 14 || len(frame) > 1514 {
 			return // the kernel gives a program no shorter frame
 		}
-		if etherType := binary.BigEndian.Uint16(frame[12:]); etherType == 0x0800 || etherType == 0x86dd {
+		etherType := binary.BigEndian.Uint16(frame[12:])
+		if etherType == 0x0800 && len(frame) < 34 || etherType == 0x86dd && len(frame) < 54 {
 			return // BPF_PROG_TEST_RUN refuses those without a whole header
 		}
 		want, answer := expect(frame)

@@ -13,7 +13,7 @@ import (
 )
 
 //go:generate -command bpf2go go run github.com/cilium/ebpf/cmd/bpf2go -target amd64,arm64
-//go:generate bpf2go -output-stem guest_xdp -type ov_port -type ov_feature -type ov_source_key -type ov_source -type ov_neighbor_key -type ov_neighbor -type ov_reason xdp guest_xdp.c -- @cflags
+//go:generate bpf2go -output-stem guest_xdp -type ov_port -type ov_feature -type ov_source_key -type ov_source -type ov_neighbor_key -type ov_neighbor -type ov_source6_key -type ov_neighbor6_key -type ov_reason xdp guest_xdp.c -- @cflags
 //go:generate bpf2go -output-stem guest_tc -no-global-types tc guest_tc.c -- @cflags
 
 // Programs of a guest's port, by the names that the kernel shows. Both do the same.
@@ -28,6 +28,8 @@ const (
 	PortsMap     = xdpMapOvPortsV1     // uint32 ifindex -> Port
 	SourcesMap   = xdpMapOvSourcesV1   // SourceKey -> Source
 	NeighborsMap = xdpMapOvNeighborsV1 // NeighborKey -> Neighbor
+	Sources6Map  = xdpMapOvSources6V1  // Source6Key -> Source
+	Neighbor6Map = xdpMapOvNeighbor6V1 // Neighbor6Key -> Neighbor
 	CountersMap  = xdpMapOvCountersV1  // Reason -> uint64 per CPU
 )
 
@@ -41,14 +43,23 @@ type Feature = xdpOvFeature
 // FeatureARP guards the sender of ARP and answers requests for known leases of other interfaces.
 const FeatureARP Feature = xdpOvFeatureOV_FEATURE_ARP
 
+// FeatureND does the same with neighbour solicitations.
+const FeatureND Feature = xdpOvFeatureOV_FEATURE_ND
+
 // SourceKey is an IPv4 address that an interface may send from.
 type SourceKey = xdpOvSourceKey
+
+// Source6Key is an IPv6 address that an interface may send from.
+type Source6Key = xdpOvSource6Key
 
 // Source is the network and the MAC that go with such an address.
 type Source = xdpOvSource
 
 // NeighborKey is a known IPv4 address of a network.
 type NeighborKey = xdpOvNeighborKey
+
+// Neighbor6Key is a known IPv6 address of a network.
+type Neighbor6Key = xdpOvNeighbor6Key
 
 // Neighbor is who has such an address, on whichever host.
 type Neighbor = xdpOvNeighbor

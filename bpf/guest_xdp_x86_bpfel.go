@@ -17,6 +17,7 @@ type xdpOvFeature uint32
 
 const (
 	xdpOvFeatureOV_FEATURE_ARP xdpOvFeature = 1
+	xdpOvFeatureOV_FEATURE_ND  xdpOvFeature = 2
 )
 
 type xdpOvNeighbor struct {
@@ -24,6 +25,12 @@ type xdpOvNeighbor struct {
 	InterfaceId uint32
 	Mac         [6]uint8
 	_           [2]byte
+}
+
+type xdpOvNeighbor6Key struct {
+	_         structs.HostLayout
+	NetworkId uint32
+	Addr      [16]uint8
 }
 
 type xdpOvNeighborKey struct {
@@ -50,6 +57,12 @@ const (
 	xdpOvReasonOV_PASS_ARP_OTHER     xdpOvReason = 3
 	xdpOvReasonOV_DROP_ARP_SENDER    xdpOvReason = 4
 	xdpOvReasonOV_DROP_ARP_MALFORMED xdpOvReason = 5
+	xdpOvReasonOV_ANSWER_ND          xdpOvReason = 6
+	xdpOvReasonOV_PASS_ND_MISS       xdpOvReason = 7
+	xdpOvReasonOV_PASS_ND_OWN        xdpOvReason = 8
+	xdpOvReasonOV_PASS_ND_OTHER      xdpOvReason = 9
+	xdpOvReasonOV_DROP_ND_SENDER     xdpOvReason = 10
+	xdpOvReasonOV_DROP_ND_MALFORMED  xdpOvReason = 11
 )
 
 type xdpOvSource struct {
@@ -57,6 +70,12 @@ type xdpOvSource struct {
 	NetworkId uint32
 	Mac       [6]uint8
 	_         [2]byte
+}
+
+type xdpOvSource6Key struct {
+	_           structs.HostLayout
+	InterfaceId uint32
+	Addr        [16]uint8
 }
 
 type xdpOvSourceKey struct {
@@ -70,8 +89,10 @@ type xdpOvSourceKey struct {
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	xdpMapOvCountersV1  = "ov_counters_v1"
+	xdpMapOvNeighbor6V1 = "ov_neighbor6_v1"
 	xdpMapOvNeighborsV1 = "ov_neighbors_v1"
 	xdpMapOvPortsV1     = "ov_ports_v1"
+	xdpMapOvSources6V1  = "ov_sources6_v1"
 	xdpMapOvSourcesV1   = "ov_sources_v1"
 	xdpProgOvGuestXdp   = "ov_guest_xdp"
 )
@@ -126,8 +147,10 @@ type xdpProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type xdpMapSpecs struct {
 	OvCountersV1  *ebpf.MapSpec `ebpf:"ov_counters_v1"`
+	OvNeighbor6V1 *ebpf.MapSpec `ebpf:"ov_neighbor6_v1"`
 	OvNeighborsV1 *ebpf.MapSpec `ebpf:"ov_neighbors_v1"`
 	OvPortsV1     *ebpf.MapSpec `ebpf:"ov_ports_v1"`
+	OvSources6V1  *ebpf.MapSpec `ebpf:"ov_sources6_v1"`
 	OvSourcesV1   *ebpf.MapSpec `ebpf:"ov_sources_v1"`
 }
 
@@ -158,16 +181,20 @@ func (o *xdpObjects) Close() error {
 // It can be passed to loadXdpObjects or ebpf.CollectionSpec.LoadAndAssign.
 type xdpMaps struct {
 	OvCountersV1  *ebpf.Map `ebpf:"ov_counters_v1"`
+	OvNeighbor6V1 *ebpf.Map `ebpf:"ov_neighbor6_v1"`
 	OvNeighborsV1 *ebpf.Map `ebpf:"ov_neighbors_v1"`
 	OvPortsV1     *ebpf.Map `ebpf:"ov_ports_v1"`
+	OvSources6V1  *ebpf.Map `ebpf:"ov_sources6_v1"`
 	OvSourcesV1   *ebpf.Map `ebpf:"ov_sources_v1"`
 }
 
 func (m *xdpMaps) Close() error {
 	return _XdpClose(
 		m.OvCountersV1,
+		m.OvNeighbor6V1,
 		m.OvNeighborsV1,
 		m.OvPortsV1,
+		m.OvSources6V1,
 		m.OvSourcesV1,
 	)
 }

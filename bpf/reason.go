@@ -14,6 +14,12 @@ const (
 	PassARPOther     Reason = xdpOvReasonOV_PASS_ARP_OTHER     // reply, another operation, unicast to somebody else
 	DropARPSender    Reason = xdpOvReasonOV_DROP_ARP_SENDER    // not a sender that the interface may be
 	DropARPMalformed Reason = xdpOvReasonOV_DROP_ARP_MALFORMED // truncated, or not Ethernet and IPv4
+	AnswerND         Reason = xdpOvReasonOV_ANSWER_ND          // solicitation of a known lease, answered
+	PassNDMiss       Reason = xdpOvReasonOV_PASS_ND_MISS       // solicitation of an unknown address
+	PassNDOwn        Reason = xdpOvReasonOV_PASS_ND_OWN        // duplicate address detection, or for an address of the asking interface
+	PassNDOther      Reason = xdpOvReasonOV_PASS_ND_OTHER      // other options, to somebody else
+	DropNDSender     Reason = xdpOvReasonOV_DROP_ND_SENDER     // not a sender that the interface may be
+	DropNDMalformed  Reason = xdpOvReasonOV_DROP_ND_MALFORMED  // truncated, through a router, not to be answered
 )
 
 // Verdict is what a program does with a frame.
@@ -37,6 +43,12 @@ var reasons = [...]struct {
 	PassARPOther:     {Pass, "arp_other"},
 	DropARPSender:    {Drop, "arp_sender"},
 	DropARPMalformed: {Drop, "arp_malformed"},
+	AnswerND:         {Answer, "nd"},
+	PassNDMiss:       {Pass, "nd_miss"},
+	PassNDOwn:        {Pass, "nd_own"},
+	PassNDOther:      {Pass, "nd_other"},
+	DropNDSender:     {Drop, "nd_sender"},
+	DropNDMalformed:  {Drop, "nd_malformed"},
 }
 
 // Reasons lists every reason in the order of their numbers.

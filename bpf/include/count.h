@@ -12,6 +12,12 @@ enum ov_reason {
 	OV_PASS_ARP_OTHER = 3, // sender is right; a reply, another operation, or unicast to somebody else
 	OV_DROP_ARP_SENDER = 4, // sender address or MAC is not one of the interface, or not the frame's
 	OV_DROP_ARP_MALFORMED = 5, // truncated, or not Ethernet and IPv4
+	OV_ANSWER_ND = 6, // known lease, answered at the port
+	OV_PASS_ND_MISS = 7, // solicitation of an address that is no known lease of the network
+	OV_PASS_ND_OWN = 8, // duplicate address detection, or for an address of the asking interface itself
+	OV_PASS_ND_OTHER = 9, // other options, or to somebody else
+	OV_DROP_ND_SENDER = 10, // sender address or MAC is not one of the interface, or not the frame's
+	OV_DROP_ND_MALFORMED = 11, // truncated, through a router, or not a question that may be answered
 };
 
 #define OV_REASONS 64 // room, so that a new reason changes no map

@@ -12,19 +12,26 @@
 #include "mac.h"
 #include "port.h"
 #include "ipv4.h"
+#include "ipv6.h"
 #include "arp.h"
+#include "nd.h"
 
 static __always_inline int guest(ctx_t *ctx)
 {
 	const struct ov_port *port;
 	const struct ethhdr *eth;
 
-	// The type before the port: bulk traffic costs a comparison, not a look into a map.
-	if (!ctx_head(ctx, sizeof(*eth), (const void **)&eth) || eth->h_proto != bpf_htons(ETH_P_ARP) ||
-	    ctx_tagged(ctx))
+	// The type before the port: bulk traffic costs comparisons, not a look into a map.
+	if (!ctx_head(ctx, sizeof(*eth), (const void **)&eth) || ctx_tagged(ctx))
 		return CTX_PASS;
-	port = port_lookup(ctx, OV_FEATURE_ARP);
-	if (!port)
-		return CTX_PASS;
-	return arp(ctx, port);
+	if (eth->h_proto == bpf_htons(ETH_P_ARP)) {
+		port = port_lookup(ctx, OV_FEATURE_ARP);
+		if (port)
+			return arp(ctx, port);
+	} else if (eth->h_proto == bpf_htons(ETH_P_IPV6) && nd_solicits(ctx)) {
+		port = port_lookup(ctx, OV_FEATURE_ND);
+		if (port)
+			return nd(ctx, port);
+	}
+	return CTX_PASS;
 }

@@ -4,6 +4,8 @@
 
 #pragma once
 
+#include <bpf/bpf_endian.h>
+
 static __always_inline bool mac_equal(const __u8 *a, const __u8 *b)
 {
 	const __u16 *x = (const __u16 *)a, *y = (const __u16 *)b;
@@ -16,6 +18,14 @@ static __always_inline bool mac_broadcast(const __u8 *a)
 	const __u16 *x = (const __u16 *)a;
 
 	return (x[0] & x[1] & x[2]) == 0xffff;
+}
+
+// mac_of_ipv6: whether a is the Ethernet address of an IPv6 multicast address (RFC 2464, section 7).
+static __always_inline bool mac_of_ipv6(const __u8 *a, const __u8 *group)
+{
+	const __u16 *x = (const __u16 *)a, *y = (const __u16 *)group;
+
+	return x[0] == bpf_htons(0x3333) && x[1] == y[6] && x[2] == y[7];
 }
 
 static __always_inline void mac_copy(__u8 *to, const __u8 *from)

@@ -7,6 +7,7 @@
 // What the fast path does on a port; what it does not do is left to Open vSwitch.
 enum ov_feature {
 	OV_FEATURE_ARP = 1, // guard the sender, answer requests for known leases
+	OV_FEATURE_ND = 2, // the same with neighbour solicitations
 };
 
 struct ov_port {

@@ -77,13 +77,11 @@ func echo(b *pipeline.Builder, s Station) {
 	}
 }
 
-// neighbors gives the fast path's answers to ARP for the station's addresses.
+// neighbors gives the fast path's answers to ARP and ND for the station's addresses.
 func neighbors(i *model.Interface, s Station) []state.Neighbor {
 	var ns []state.Neighbor
 	for _, a := range s.Addrs {
-		if a.Is4() {
-			ns = append(ns, state.Neighbor{Network: s.Domain.Number, Addr: a.Addr, MAC: s.MAC, Interface: i.ID})
-		}
+		ns = append(ns, state.Neighbor{Network: s.Domain.Number, Addr: a.Addr, MAC: s.MAC, Interface: i.ID})
 	}
 	return ns
 }

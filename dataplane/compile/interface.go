@@ -282,33 +282,36 @@ func (in *Input) served(own *pipeline.Builder, i *model.Interface, s Station) {
 	}
 }
 
-// fast gives the interface's entry in the fast path. The program guards ARP by the interface's own addresses, and knows of one MAC address only that
-// it may ask with before it has an address; it makes no copies. What is not so has no program.
+// fast gives the interface's entry in the fast path. The program guards ARP and neighbour solicitations by the interface's own addresses, and knows of one
+// MAC address only that it may ask with before it has an IPv4 address; it makes no copies. What is not so has no program.
 func (in *Input) fast(items *state.Items, i *model.Interface, p Port, stations []Station) {
 	for _, ml := range graph.Children[*model.MACLease](in.X.Graph(), i.UUID, "mac_leases.interface_uuid") {
 		if ml.SegmentUUID != "" {
 			return
 		}
 	}
-	asks := first(stations, netip.Addr.Is4)
-	if asks == nil || p.Ifindex == 0 || in.mirrored(i, model.MirrorEgress) || in.mirrored(i, model.MirrorIngress) {
+	if p.Ifindex == 0 || in.mirrored(i, model.MirrorEgress) || in.mirrored(i, model.MirrorIngress) {
 		return
 	}
+	stations = slices.DeleteFunc(slices.Clone(stations), func(s Station) bool { return !s.Domain.Present })
 	var sources []state.FastSource
 	seen := map[state.SourceKey]bool{}
 	for _, s := range stations {
 		for _, a := range s.Addrs {
-			if !a.Is4() {
-				continue
-			}
 			src := state.FastSource{Interface: i.ID, Addr: a.Addr, MAC: s.MAC, Network: s.Domain.Number}
-			if s.MAC != asks.MAC || seen[src.Key()] {
+			if seen[src.Key()] || len(sources) > 0 && s.MAC != sources[0].MAC {
 				return
 			}
 			seen[src.Key()] = true
 			sources = append(sources, src)
 		}
 	}
-	items.Sources = sources
-	items.Ports = []state.FastPort{{Name: p.Name, Ifindex: p.Ifindex, Interface: i.ID, Network: asks.Domain.Number, MAC: asks.MAC, Hook: state.HookAuto}}
+	if len(sources) == 0 {
+		return
+	}
+	entry := state.FastPort{Name: p.Name, Ifindex: p.Ifindex, Interface: i.ID, Hook: state.HookAuto}
+	if asks := first(stations, netip.Addr.Is4); asks != nil {
+		entry.Network, entry.MAC = asks.Domain.Number, asks.MAC
+	}
+	items.Sources, items.Ports = sources, []state.FastPort{entry}
 }

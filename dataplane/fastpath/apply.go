@@ -165,24 +165,13 @@ func (r *run) apply(c *state.Changes) error {
 	return r.ctx.Err()
 }
 
-// inKernel reports whether the programs know the address family of an item; the others are ignored.
-func inKernel(key any) bool {
-	switch k := key.(type) {
-	case state.SourceKey:
-		return k.Addr.Is4()
-	case state.NeighborKey:
-		return k.Addr.Is4()
-	}
-	return true
-}
-
 // put writes what is wanted and not there already. It ends early with ctx.
 func put[K, V comparable](r *run, kind Kind, t table[K, V], want iter.Seq2[K, V], have map[K]V) {
 	for k, v := range want {
 		if r.ctx.Err() != nil {
 			return
 		}
-		if h, ok := have[k]; ok && h == v || !inKernel(k) {
+		if h, ok := have[k]; ok && h == v {
 			continue
 		}
 		if !r.failed(kind, k, t.put(k, v)) {
@@ -197,7 +186,7 @@ func remove[K, V comparable](r *run, kind Kind, t table[K, V], keys iter.Seq[K])
 		if r.ctx.Err() != nil {
 			return
 		}
-		if inKernel(k) && !r.failed(kind, k, t.remove(k)) {
+		if !r.failed(kind, k, t.remove(k)) {
 			r.work.Removes++
 		}
 	}

@@ -136,14 +136,10 @@ func pictureOf(t *testing.T, s scene) any {
 		f.pins[pinName(p.Name, p.Ifindex)] = attachment{name: p.Name, ifindex: p.Ifindex, hook: hook}
 	}
 	for _, x := range s.items.Sources {
-		if x.Addr.Is4() {
-			f.sources.entries[x.Key()] = x
-		}
+		f.sources.entries[x.Key()] = x
 	}
 	for _, x := range s.items.Neighbors {
-		if x.Addr.Is4() {
-			f.neighbors.entries[x.Key()] = x
-		}
+		f.neighbors.entries[x.Key()] = x
 	}
 	return f.picture()
 }

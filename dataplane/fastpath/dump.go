@@ -51,7 +51,7 @@ type Reader struct {
 // without a fast path gives an error that is fs.ErrNotExist.
 func OpenReadOnly(dir string) (*Reader, error) {
 	r := &Reader{dir: dir, maps: map[string]*ebpf.Map{}}
-	for _, name := range []string{bpf.PortsMap, bpf.SourcesMap, bpf.NeighborsMap, bpf.CountersMap} {
+	for _, name := range []string{bpf.PortsMap, bpf.SourcesMap, bpf.Sources6Map, bpf.NeighborsMap, bpf.Neighbor6Map, bpf.CountersMap} {
 		m, err := ebpf.LoadPinnedMap(filepath.Join(dir, mapsDir, name), &ebpf.LoadPinOptions{ReadOnly: true})
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("open fast path in %s: map %s: %w", dir, name, err), r.Close())
@@ -85,11 +85,11 @@ func (r *Reader) dump() (*Dump, error) {
 	if err != nil {
 		return nil, err
 	}
-	sources, err := sourcesTable(r.maps[bpf.SourcesMap]).all()
+	sources, err := sourcesTable(r.maps[bpf.SourcesMap], r.maps[bpf.Sources6Map]).all()
 	if err != nil {
 		return nil, err
 	}
-	neighbors, err := neighborsTable(r.maps[bpf.NeighborsMap]).all()
+	neighbors, err := neighborsTable(r.maps[bpf.NeighborsMap], r.maps[bpf.Neighbor6Map]).all()
 	if err != nil {
 		return nil, err
 	}

@@ -7,14 +7,18 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -27,6 +31,7 @@ import (
 	"github.com/openvnet/openvnet/dataplane/state"
 	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/testenv/privileged"
+	"github.com/openvnet/openvnet/testenv/wait"
 )
 
 func TestMain(m *testing.M) {
@@ -80,7 +85,7 @@ func TestPrivilegedAnswers(t *testing.T) {
 			check(t, err)
 			want := map[bpf.Reason]uint64{bpf.AnswerARP: 1, bpf.PassARPMiss: 1, bpf.PassARPOwn: 1, bpf.DropARPSender: 1}
 			for _, c := range dump.Counters {
-				if c.Frames != want[c.Reason] || c.Dropped() != (c.Reason == bpf.DropARPSender || c.Reason == bpf.DropARPMalformed) {
+				if c.Frames != want[c.Reason] || c.Dropped() != (c.Reason.Verdict() == bpf.Drop) {
 					t.Errorf("%s %s: %d frames, want %d", c.Verdict, c.Reason, c.Frames, want[c.Reason])
 				}
 			}
@@ -128,6 +133,67 @@ func TestPrivilegedArping(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// A guest's own kernel, which looks at flags, hop limit and checksum, takes the answer to its solicitation.
+func TestPrivilegedGuestFindsIPv6Neighbor(t *testing.T) {
+	here, there := netip.MustParseAddr("fd00::1"), netip.MustParseAddr("fd00::2")
+	for _, hook := range []state.FastHook{state.HookXDPGeneric, state.HookTC} {
+		t.Run(hook.String(), func(t *testing.T) {
+			h := newHost(t)
+			ifindex := h.addVeth(t, "v1", 1)
+			items := household("v1", ifindex, hook)
+			items.Sources = append(items.Sources, state.FastSource{Interface: 1, Addr: here, MAC: macOf(1), Network: 100})
+			items.Neighbors = append(items.Neighbors, state.Neighbor{Network: 100, Addr: there, MAC: macOf(2), Interface: 2})
+			d := h.open(t)
+			w, err := d.Sync(t.Context(), stateOf(t, items))
+			check(t, err)
+			if want := (Work{Puts: 6, Attached: 1}); w != want {
+				t.Errorf("%+v, want %+v", w, want)
+			}
+			h.inGuest(t, func() error {
+				l, err := netlink.LinkByName("eth-v1")
+				if err != nil {
+					return err
+				}
+				if err := netlink.AddrAdd(l, &netlink.Addr{IPNet: &net.IPNet{IP: here.AsSlice(), Mask: net.CIDRMask(64, 128)}, Flags: unix.IFA_F_NODAD}); err != nil {
+					return err
+				}
+				fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+				if err != nil {
+					return err
+				}
+				defer unix.Close(fd)
+				ctx, cancel := context.WithTimeout(t.Context(), wait.Scaled(10*time.Second))
+				defer cancel()
+				return wait.Until(ctx, 10*time.Millisecond, func() error {
+					if err := unix.Sendto(fd, []byte("x"), 0, &unix.SockaddrInet6{Addr: there.As16(), Port: 9}); err != nil {
+						return err
+					}
+					ns, err := netlink.NeighList(l.Attrs().Index, netlink.FAMILY_V6)
+					for _, n := range ns {
+						if n.IP.Equal(there.AsSlice()) && n.State == netlink.NUD_REACHABLE && model.MAC(n.HardwareAddr) == macOf(2) {
+							return nil
+						}
+					}
+					return errors.Join(err, fmt.Errorf("neighbours %v", ns))
+				})
+			})
+			dump, err := d.Dump()
+			check(t, err)
+			if want := []state.FastSource{source(1), items.Sources[1]}; !slices.Equal(dump.Sources, want) {
+				t.Errorf("sources %v, want %v", dump.Sources, want)
+			}
+			if !slices.Equal(dump.Neighbors, items.Neighbors) {
+				t.Errorf("neighbors %v, want %v", dump.Neighbors, items.Neighbors)
+			}
+			for _, c := range dump.Counters {
+				if c.Reason == bpf.AnswerND && c.Frames == 0 || c.Reason == bpf.DropNDMalformed && c.Frames != 0 {
+					t.Errorf("%s %s: %d frames", c.Verdict, c.Reason, c.Frames)
+				}
+			}
+		})
+	}
 }
 
 func TestPrivilegedTap(t *testing.T) {

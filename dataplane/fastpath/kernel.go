@@ -58,5 +58,5 @@ type portEntry struct {
 }
 
 func entryOf(p state.FastPort) portEntry {
-	return portEntry{p.Interface, p.Network, bpf.FeatureARP, p.MAC}
+	return portEntry{p.Interface, p.Network, bpf.FeatureARP | bpf.FeatureND, p.MAC}
 }

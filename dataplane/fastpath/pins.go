@@ -136,8 +136,8 @@ func (p *pins) close() error {
 func (p *pins) kernel() kernel {
 	return kernel{
 		ports:     portsTable(p.maps[bpf.PortsMap]),
-		sources:   sourcesTable(p.maps[bpf.SourcesMap]),
-		neighbors: neighborsTable(p.maps[bpf.NeighborsMap]),
+		sources:   sourcesTable(p.maps[bpf.SourcesMap], p.maps[bpf.Sources6Map]),
+		neighbors: neighborsTable(p.maps[bpf.NeighborsMap], p.maps[bpf.Neighbor6Map]),
 		links:     p,
 	}
 }

@@ -3,6 +3,7 @@ package fastpath
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 
 	"github.com/cilium/ebpf"
@@ -71,36 +72,86 @@ func portsTable(m *ebpf.Map) table[int, portEntry] {
 	}
 }
 
-// The maps of addresses hold IPv4; an IPv6 item is ignored until ND is in the programs.
+// byFamily is a table with a map for each family of addresses.
+type byFamily[K, V comparable] struct {
+	v4, v6 table[K, V]
+	is4    func(K) bool
+}
 
-func sourcesTable(m *ebpf.Map) table[state.SourceKey, state.FastSource] {
-	return bpfTable[state.SourceKey, state.FastSource, bpf.SourceKey, bpf.Source]{
-		m: m,
-		key: func(k state.SourceKey) bpf.SourceKey {
-			return bpf.SourceKey{InterfaceId: k.Interface, Addr: k.Addr.As4()}
+func (t byFamily[K, V]) of(k K) table[K, V] {
+	if t.is4(k) {
+		return t.v4
+	}
+	return t.v6
+}
+
+func (t byFamily[K, V]) all() (map[K]V, error) {
+	entries, err := t.v4.all()
+	if err != nil {
+		return nil, err
+	}
+	more, err := t.v6.all()
+	maps.Copy(entries, more)
+	return entries, err
+}
+
+func (t byFamily[K, V]) put(k K, v V) error { return t.of(k).put(k, v) }
+func (t byFamily[K, V]) remove(k K) error   { return t.of(k).remove(k) }
+
+func sourcesTable(v4, v6 *ebpf.Map) table[state.SourceKey, state.FastSource] {
+	value := func(s state.FastSource) bpf.Source { return bpf.Source{NetworkId: s.Network, Mac: s.MAC} }
+	decode := func(iface uint32, a netip.Addr, v bpf.Source) (state.SourceKey, state.FastSource) {
+		s := state.FastSource{Interface: iface, Addr: a, MAC: v.Mac, Network: v.NetworkId}
+		return s.Key(), s
+	}
+	return byFamily[state.SourceKey, state.FastSource]{
+		v4: bpfTable[state.SourceKey, state.FastSource, bpf.SourceKey, bpf.Source]{
+			m: v4, value: value,
+			key: func(k state.SourceKey) bpf.SourceKey {
+				return bpf.SourceKey{InterfaceId: k.Interface, Addr: k.Addr.As4()}
+			},
+			decode: func(k bpf.SourceKey, v bpf.Source) (state.SourceKey, state.FastSource) {
+				return decode(k.InterfaceId, netip.AddrFrom4(k.Addr), v)
+			},
 		},
-		value: func(s state.FastSource) bpf.Source {
-			return bpf.Source{NetworkId: s.Network, Mac: s.MAC}
+		v6: bpfTable[state.SourceKey, state.FastSource, bpf.Source6Key, bpf.Source]{
+			m: v6, value: value,
+			key: func(k state.SourceKey) bpf.Source6Key {
+				return bpf.Source6Key{InterfaceId: k.Interface, Addr: k.Addr.As16()}
+			},
+			decode: func(k bpf.Source6Key, v bpf.Source) (state.SourceKey, state.FastSource) {
+				return decode(k.InterfaceId, netip.AddrFrom16(k.Addr), v)
+			},
 		},
-		decode: func(k bpf.SourceKey, v bpf.Source) (state.SourceKey, state.FastSource) {
-			s := state.FastSource{Interface: k.InterfaceId, Addr: netip.AddrFrom4(k.Addr), MAC: v.Mac, Network: v.NetworkId}
-			return s.Key(), s
-		},
+		is4: func(k state.SourceKey) bool { return k.Addr.Is4() },
 	}
 }
 
-func neighborsTable(m *ebpf.Map) table[state.NeighborKey, state.Neighbor] {
-	return bpfTable[state.NeighborKey, state.Neighbor, bpf.NeighborKey, bpf.Neighbor]{
-		m: m,
-		key: func(k state.NeighborKey) bpf.NeighborKey {
-			return bpf.NeighborKey{NetworkId: k.Network, Addr: k.Addr.As4()}
+func neighborsTable(v4, v6 *ebpf.Map) table[state.NeighborKey, state.Neighbor] {
+	value := func(n state.Neighbor) bpf.Neighbor { return bpf.Neighbor{InterfaceId: n.Interface, Mac: n.MAC} }
+	decode := func(network uint32, a netip.Addr, v bpf.Neighbor) (state.NeighborKey, state.Neighbor) {
+		n := state.Neighbor{Network: network, Addr: a, MAC: v.Mac, Interface: v.InterfaceId}
+		return n.Key(), n
+	}
+	return byFamily[state.NeighborKey, state.Neighbor]{
+		v4: bpfTable[state.NeighborKey, state.Neighbor, bpf.NeighborKey, bpf.Neighbor]{
+			m: v4, value: value,
+			key: func(k state.NeighborKey) bpf.NeighborKey {
+				return bpf.NeighborKey{NetworkId: k.Network, Addr: k.Addr.As4()}
+			},
+			decode: func(k bpf.NeighborKey, v bpf.Neighbor) (state.NeighborKey, state.Neighbor) {
+				return decode(k.NetworkId, netip.AddrFrom4(k.Addr), v)
+			},
 		},
-		value: func(n state.Neighbor) bpf.Neighbor {
-			return bpf.Neighbor{InterfaceId: n.Interface, Mac: n.MAC}
+		v6: bpfTable[state.NeighborKey, state.Neighbor, bpf.Neighbor6Key, bpf.Neighbor]{
+			m: v6, value: value,
+			key: func(k state.NeighborKey) bpf.Neighbor6Key {
+				return bpf.Neighbor6Key{NetworkId: k.Network, Addr: k.Addr.As16()}
+			},
+			decode: func(k bpf.Neighbor6Key, v bpf.Neighbor) (state.NeighborKey, state.Neighbor) {
+				return decode(k.NetworkId, netip.AddrFrom16(k.Addr), v)
+			},
 		},
-		decode: func(k bpf.NeighborKey, v bpf.Neighbor) (state.NeighborKey, state.Neighbor) {
-			n := state.Neighbor{Network: k.NetworkId, Addr: netip.AddrFrom4(k.Addr), MAC: v.Mac, Interface: v.InterfaceId}
-			return n.Key(), n
-		},
+		is4: func(k state.NeighborKey) bool { return k.Addr.Is4() },
 	}
 }

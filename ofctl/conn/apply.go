@@ -153,6 +153,8 @@ type BundleOptions struct {
 	// switch refuses one of them when it applies them: Open vSwitch then reverts all of them.
 	Atomic  bool
 	Ordered bool // in the order given; Open vSwitch always does
+	// Try: nothing is applied. Those that fail are the messages that the switch cannot read or its datapath cannot do.
+	Try bool
 }
 
 // Bundle applies messages (*ofp.FlowMod, *ofp.GroupMod, *ofp.PortMod, *ofp.PacketOut) in one step: packets see all of
@@ -228,7 +230,7 @@ func (c *Conn) bundle(ctx context.Context, msgs []ofp.Message, opt BundleOptions
 
 	// Open vSwitch would commit the messages that it could read, also of an atomic bundle.
 	c.mu.Lock()
-	discard := failed.Bundle != nil || len(failed.Failed) == n || len(failed.Failed) > 0 && opt.Atomic
+	discard := opt.Try || failed.Bundle != nil || len(failed.Failed) == n || len(failed.Failed) > 0 && opt.Atomic
 	unreadable := len(failed.Failed)
 	c.mu.Unlock()
 	typ := ofp.BundleCommitRequest

@@ -53,7 +53,7 @@ func (s *Switch) Apply(m ofp.Message) error {
 	case *ofp.BundleControl:
 		return s.own.control(s, m)
 	case *ofp.BundleAdd:
-		if err := s.own.add(m, bundled{message: m.Message}); err != nil {
+		if err := s.own.add(s, m, bundled{message: m.Message}); err != nil {
 			return err
 		}
 		return nil
@@ -83,7 +83,7 @@ func writes(m ofp.Message) bool {
 func (s *Switch) check(m ofp.Message) *ofp.Error {
 	switch m := m.(type) {
 	case *ofp.FlowMod:
-		return checkFlow(m)
+		return s.checkFlow(m)
 	case *ofp.GroupMod:
 		return checkGroup(m)
 	}
@@ -193,7 +193,7 @@ func (b bundles) control(s *Switch, m *ofp.BundleControl) error {
 }
 
 // add adds a message to a bundle, which opens it if it is not there.
-func (b bundles) add(m *ofp.BundleAdd, add bundled) *ofp.Error {
+func (b bundles) add(s *Switch, m *ofp.BundleAdd, add bundled) *ofp.Error {
 	switch m.Message.(type) {
 	case *ofp.FlowMod, *ofp.GroupMod, *ofp.PortMod, *ofp.PacketOut:
 	default:
@@ -208,7 +208,7 @@ func (b bundles) add(m *ofp.BundleAdd, add bundled) *ofp.Error {
 		delete(b, m.ID)
 		return bundleError(bundleBadFlags)
 	}
-	if err := (*Switch)(nil).check(m.Message); err != nil {
+	if err := s.check(m.Message); err != nil {
 		return err
 	}
 	u.messages = append(u.messages, add)

@@ -18,6 +18,7 @@ func badArgument() *ofp.Error  { return refuse(ofp.ErrBadAction, 5) }
 func badGroup() *ofp.Error     { return refuse(ofp.ErrBadAction, 9) }
 func inconsistent() *ofp.Error { return refuse(ofp.ErrBadAction, 10) }
 func badType() *ofp.Error      { return refuse(ofp.ErrBadAction, 0) }
+func badSet() *ofp.Error       { return refuse(ofp.ErrBadAction, 15) }
 func badMeter() *ofp.Error     { return refuse(ofp.ErrMeterModFailed, 2) }
 func badField() *ofp.Error     { return refuse(ofp.ErrBadMatch, 6) }
 func badTLV() *ofp.Error {
@@ -26,7 +27,7 @@ func badTLV() *ofp.Error {
 
 // checkFlow finds what is wrong with a flow-mod alone, whatever the tables hold: Open vSwitch refuses it when it reads it, in a
 // bundle when it is added.
-func checkFlow(m *ofp.FlowMod) *ofp.Error {
+func (s *Switch) checkFlow(m *ofp.FlowMod) *ofp.Error {
 	f := &m.Flow
 	for p := range f.Match.Preds() {
 		if err := checkField(p.Field); err != nil {
@@ -41,7 +42,7 @@ func checkFlow(m *ofp.FlowMod) *ofp.Error {
 		return nil
 	}
 	k := assumed(f.Match)
-	return (&checker{table: f.Table}).list(f.Actions.List(), &k)
+	return (&checker{table: f.Table, noND: s.opt.NoND}).list(f.Actions.List(), &k)
 }
 
 func checkField(f flow.Field) *ofp.Error {
@@ -67,6 +68,7 @@ func assumed(m flow.Match) (k key) {
 // checker checks the actions of a flow.
 type checker struct {
 	table uint8
+	noND  bool
 }
 
 func (c *checker) list(acts []flow.Action, k *key) *ofp.Error {
@@ -121,6 +123,9 @@ func (c *checker) action(a flow.Action, k *key) *ofp.Error {
 		}
 		if a.Field == flow.VLANVID && !k.tagged() {
 			return inconsistent()
+		}
+		if c.noND && (a.Field == flow.NDReserved || a.Field == flow.NDOptionsType) {
+			return badSet()
 		}
 	case flow.Move:
 		return fields(a.Src, a.Dst)

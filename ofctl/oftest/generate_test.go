@@ -190,7 +190,7 @@ func (g *gen) flows(o frameOptions, ct bool) []flow.Flow {
 				continue
 			}
 			f.Actions = acts
-			if seen[f.Key()] || checkFlow(&modAdd(f)[0]) != nil {
+			if seen[f.Key()] || New(Options{}).checkFlow(&modAdd(f)[0]) != nil {
 				continue
 			}
 			seen[f.Key()] = true

@@ -239,7 +239,7 @@ func (x *session) bundleControl(xid uint32, m *ofp.BundleControl, raw []byte) {
 func (x *session) bundleAdd(xid uint32, m *ofp.BundleAdd, raw []byte) {
 	const prefix = ofp.HeaderSize + 8 // of the message inside
 	inner := append([]byte(nil), raw[min(len(raw), prefix):min(len(raw), prefix+64)]...)
-	if err := x.bundles.add(m, bundled{m.Message, xid, inner}); err != nil {
+	if err := x.bundles.add(x.sw, m, bundled{m.Message, xid, inner}); err != nil {
 		x.refuse(xid, err, raw)
 	}
 }

@@ -48,6 +48,8 @@ type Options struct {
 	Names flow.Names
 	// Connections is the most connections that conntrack keeps in all. 0: 3,000,000.
 	Connections int
+	// NoND: the datapath has no extensions of neighbour discovery, as the kernel's has none: flows that set them are refused.
+	NoND bool
 	// Depth is how many recirculations a packet gets before it is dropped. 0: 6, as dpif-netdev.
 	Depth int
 }

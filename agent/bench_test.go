@@ -63,18 +63,18 @@ func (l *lockedBuffer) String() string {
 // newBench starts the services of dp-0 with these objects and guests' ports.
 func newBench(t *testing.T, objects []model.Object, ports ...compile.Port) *bench {
 	t.Helper()
-	return newBenchAt(t, "dp-0", objects, ports...)
+	return newBenchAt(t, "dp-0", ovstest.Options{}, objects, ports...)
 }
 
-// newBenchAt starts the services of a host.
-func newBenchAt(t *testing.T, self string, objects []model.Object, ports ...compile.Port) *bench {
+// newBenchAt starts the services of a host, whose switch has these options.
+func newBenchAt(t *testing.T, self string, opt ovstest.Options, objects []model.Object, ports ...compile.Port) *bench {
 	t.Helper()
 	b := &bench{t: t, wakes: make(chan struct{}, 1)}
 	all := []ovstest.Port{{Number: portNIC}, {Number: portGeneve, Tunnel: true}}
 	for _, p := range ports {
 		all = append(all, ovstest.Port{Number: uint32(p.OFPort)})
 	}
-	b.sw = ovstest.New(t, all...)
+	b.sw = ovstest.NewWith(t, opt, all...)
 	r := newReplica()
 	d := &desk{replica: r, log: logTo(&b.logged), wake: func() { signal(b.wakes) }}
 	b.services = newServices(d)
@@ -85,6 +85,9 @@ func newBenchAt(t *testing.T, self string, objects []model.Object, ports ...comp
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	b.ctx, b.stop = func() context.Context { return ctx }, cancel
 	sw := b.sw.Dial(t, b.take)
+	if _, err := r.explore(ctx, sw); err != nil {
+		t.Fatal(err)
+	}
 	w := r.work(true)
 	for u, why := range w.problems {
 		t.Logf("not compiled: %s: %s", u, why)

@@ -99,6 +99,7 @@ func TestDropsAreCounted(t *testing.T) {
 		pipeline.PuntReject:   {packet, dropNoSwitch},
 		pipeline.PuntLog:      {packet, dropMalformed},
 		pipeline.PuntProbe:    {garbage, dropNotAsked},
+		pipeline.PuntND:       {garbage, dropMalformed},
 	} {
 		for _, l := range s.lanes {
 			if l.class != class {

@@ -21,7 +21,7 @@ func (r *rejecter) handle(ctx context.Context, _ time.Time, p ovs.Packet) string
 	// the domain, to wherever the sender is.
 	back := ovs.Through(pipeline.L2, pipeline.Network.Set(p.Network))
 	if p.Table == pipeline.OutRulesAnswer.ID && p.Ingress != 0 {
-		back = ovs.Through(pipeline.Output, pipeline.Network.Set(p.Network), pipeline.Egress.Set(p.Ingress))
+		back = p.Back()
 	}
 	if err := r.inject(ctx, answer, back); err != nil {
 		return dropNoSwitch

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"cmp"
+	"context"
 	"iter"
 	"maps"
 	"slices"
@@ -40,7 +41,7 @@ type replica struct {
 func newReplica() *replica {
 	r := &replica{state: state.New(), errs: map[state.Unit]error{}, unplaced: map[string]struct{}{}, placed: map[string]string{}}
 	r.in = compile.Input{X: span.New(graph.New()), Bridge: compile.NewBridge()}
-	r.compile(slices.Values([]state.Unit{{Kind: "host"}}))
+	r.compile(slices.Values([]state.Unit{compile.HostUnit()}))
 	return r
 }
 
@@ -167,6 +168,33 @@ func (r *replica) setPorts(p ovs.Ports) {
 		r.compile(r.in.PortsChanged(maps.Keys(touched)))
 	}
 	r.place(maps.Keys(names))
+}
+
+// explore asks a switch what its datapath can do. It reports whether that is new.
+func (r *replica) explore(ctx context.Context, sw *ovs.Switch) (news bool, err error) {
+	f, err := compile.Advertisement()
+	if err != nil {
+		return false, err
+	}
+	takes, err := sw.Takes(ctx, f)
+	if err != nil {
+		return false, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	units := r.in.SetNoND(!takes)
+	r.compile(slices.Values(units))
+	return len(units) > 0, nil
+}
+
+// advertiser says who answers neighbour solicitations.
+func (r *replica) advertiser() string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.in.Bridge.NoND {
+		return "agent"
+	}
+	return "datapath"
 }
 
 // found takes what a service has found out: f tells the bridge, and gives the units that have to be compiled.

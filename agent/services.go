@@ -52,6 +52,7 @@ func newServices(d *desk) *services {
 	add(pipeline.PuntReject, &rejecter{d}, tickEvery)
 	add(pipeline.PuntLog, &ruleLog{desk: d}, tickEvery)
 	add(pipeline.PuntProbe, s.prober, probeTick)
+	add(pipeline.PuntND, &advertiser{d}, tickEvery)
 	return s
 }
 

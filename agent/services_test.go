@@ -179,8 +179,8 @@ func TestNextHopBehindAnotherHost(t *testing.T) {
 			}
 		}
 	}
-	here := newBenchAt(t, "dp-0", objects, port("p1", "", 11), port("p3", "", 13))
-	there := newBenchAt(t, "dp-1", objects, port("p2", "", 12))
+	here := newBenchAt(t, "dp-0", ovstest.Options{}, objects, port("p1", "", 11), port("p3", "", 13))
+	there := newBenchAt(t, "dp-1", ovstest.Options{}, objects, port("p2", "", 12))
 	addrs := map[*bench]netip.Addr{here: netip.MustParseAddr("198.51.100.1"), there: netip.MustParseAddr("198.51.100.2")}
 	out := make(chan ovstest.Frame, 100) // that leaves a host for no other
 	var carry func(from *bench, f ovstest.Frame)
@@ -347,4 +347,85 @@ func TestRejectedSendersAreTold(t *testing.T) {
 			}
 		})
 	}
+}
+
+// addressed6 gives an interface of mode vif an IPv6 address of a network.
+func addressed6(n int, network, addr string) *model.IPLease {
+	uuid := string(rune('a' + n))
+	return &model.IPLease{Meta: model.Meta{UUID: "il-six" + uuid, ID: uint32(100 + n)}, InterfaceUUID: "if-" + uuid, NetworkUUID: network, MACLeaseUUID: "ml-" + uuid, IPv6Address: netip.MustParseAddr(addr)}
+}
+
+// Where the datapath cannot answer solicitations, the agent does, as the flows do elsewhere: to the port, to the byte.
+func TestSolicitationsAreAnswered(t *testing.T) {
+	network := *base()[2].(*model.Network)
+	network.IPv6Network, network.IPv6Prefix = netip.MustParseAddr("fd00::"), 64
+	objects := slices.Concat(base()[:2], []model.Object{
+		&network,
+		&model.Network{Meta: model.Meta{UUID: "nw-w", ID: 30}, Mode: model.NetworkPhysical, IPv6Network: netip.MustParseAddr("fd01::"), IPv6Prefix: 64},
+		&model.Datapath{Meta: model.Meta{UUID: "dp-1", ID: 2}, DPID: 2},
+	}, guest(1, "dp-0", "p1"), guest(2, "dp-1", "p2"), attached(3, "p3"), guest(4, "dp-0", "p4"),
+		[]model.Object{addressed6(1, "nw-a", "fd00::1"), addressed6(2, "nw-a", "fd00::2"), addressed6(4, "nw-w", "fd01::4")})
+	ports := []compile.Port{port("p1", "", 11), port("p3", "", 13), port("p4", "", 14)}
+	byFlows := newBenchAt(t, "dp-0", ovstest.Options{}, objects, ports...)
+	byAgent := newBenchAt(t, "dp-0", ovstest.Options{NoND: true}, objects, ports...)
+
+	ask := func(m model.MAC, from, target string, change func(f []byte) []byte) []byte {
+		to, group := frame.SolicitedNode(netip.MustParseAddr(target))
+		f := frame.ND{Src: netip.MustParseAddr(from), Dst: to, Target: netip.MustParseAddr(target), Link: m}.Encode(frame.Ethernet{Src: m, Dst: group})
+		if change != nil {
+			f = change(f)
+		}
+		return f
+	}
+	for name, tc := range map[string]struct {
+		port  uint32
+		frame []byte
+	}{
+		"another host's":         {11, ask(mac(1), "fd00::1", "fd00::2", nil)},
+		"link-local":             {11, ask(mac(1), "fe80::ff:fe00:1", "fe80::ff:fe00:2", nil)},
+		"padded":                 {11, ask(mac(1), "fd00::1", "fd00::2", func(f []byte) []byte { return append(f, 1, 2, 3, 4) })},
+		"of a class":             {11, ask(mac(1), "fd00::1", "fd00::2", func(f []byte) []byte { f[14], f[15] = 0x6b, 0x81; return f })},
+		"a wrong checksum":       {11, ask(mac(1), "fd00::1", "fd00::2", func(f []byte) []byte { f[56] ^= 1; return f })},
+		"through a router":       {11, ask(mac(1), "fd00::1", "fd00::2", func(f []byte) []byte { f[21] = 64; return f })},
+		"a nonce":                {11, ask(mac(1), "fd00::1", "fd00::2", func(f []byte) []byte { f[19] += 8; return append(f, 14, 1, 1, 2, 3, 4, 5, 6) })},
+		"without option":         {11, ask(mac(1), "fd00::1", "fd00::2", func(f []byte) []byte { f[19] -= 8; return f[:len(f)-8] })},
+		"of a device outside":    {13, ask(mac(77), "fd00::77", "fd00::1", nil)},
+		"of the wire":            {portNIC, ask(mac(78), "fd01::78", "fd01::4", nil)},
+		"behind options":         {11, ask(mac(1), "fd00::1", "fd00::2", hopByHop)},
+		"of a device, by option": {13, ask(mac(77), "fd00::77", "fe80::ff:fe00:2", nil)},
+	} {
+		out := byFlows.sw.Receive(t, ovstest.Frame{Port: tc.port, Data: tc.frame})
+		if len(out) != 1 || out[0].Port != tc.port {
+			t.Fatalf("%s: the flows do not answer: %+v", name, out)
+		}
+		if now := byAgent.sw.Receive(t, ovstest.Frame{Port: tc.port, Data: tc.frame}); len(now) != 0 {
+			t.Errorf("%s: goes to %+v", name, now)
+		}
+		got := byAgent.sw.Sent(byAgent.ctx(), func(ovstest.Frame) bool { return true })
+		if got == nil || got.Port != tc.port || !bytes.Equal(got.Data, out[0].Data) {
+			t.Errorf("%s: the agent answers\n%x, the flows\n%x", name, got, out[0].Data)
+		}
+	}
+	for name, f := range map[string][]byte{
+		"spoofed":              ask(mac(1), "fd00::2", "fd00::1", nil),
+		"duplicate address":    ask(mac(1), "::", "fd00::1", func(f []byte) []byte { f[19] -= 8; return f[:len(f)-8] }),
+		"nobody has it":        ask(mac(1), "fd00::1", "fd00::99", nil),
+		"link-layer of others": ask(mac(1), "fd00::1", "fd00::2", func(f []byte) []byte { f[85] = 2; return f }),
+	} {
+		asked := byAgent.count("nd", "")
+		for _, q := range [][]byte{f, ask(mac(1), "fd00::1", "fd00::2", nil)} {
+			byAgent.sw.Receive(t, ovstest.Frame{Port: 11, Data: q})
+		}
+		byAgent.sw.Sent(byAgent.ctx(), func(ovstest.Frame) bool { return true })
+		if n := byAgent.count("nd", ""); n != asked+1 {
+			t.Errorf("%s: goes to the agent", name)
+		}
+	}
+}
+
+// hopByHop gives the frame with an extension header that says nothing.
+func hopByHop(f []byte) []byte {
+	f = slices.Insert(f, 54, 58, 0, 1, 4, 0, 0, 0, 0)
+	f[20], f[19] = 0, f[19]+8
+	return f
 }

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/openvnet/openvnet/dataplane/ovs"
@@ -54,17 +55,29 @@ func (a *Agent) hold(ctx context.Context, sw *ovs.Switch) error {
 	go func() { defer close(served); sw.Serve(a.services.take) }()
 	done := make(chan error, 1)
 	go func() { done <- sw.Run(sctx) }()
-	if !a.hand(ctx, &session{sw, hangUp}) {
+	err := a.explore(sctx, sw)
+	if err != nil || !a.hand(ctx, &session{sw, hangUp}) {
 		hangUp()
-		err := <-done
+		err = errors.Join(err, <-done)
 		<-served
 		return err
 	}
-	err := <-done
+	err = <-done
 	<-served
 	a.sent.Add(sw.Sent())
 	a.services.lost.Add(sw.Lost())
 	a.hand(ctx, nil)
+	return err
+}
+
+// explore finds out what the switch's datapath can do, which what is compiled depends on.
+func (a *Agent) explore(ctx context.Context, sw *ovs.Switch) error {
+	ctx, cancel := context.WithTimeout(ctx, applyLimit)
+	defer cancel()
+	news, err := a.replica.explore(ctx, sw)
+	if news {
+		a.opts.Logger.Info("found out who answers neighbour solicitations: the datapath, or the agent if it cannot", "by", a.replica.advertiser())
+	}
 	return err
 }
 

@@ -43,23 +43,78 @@ func answer(b *pipeline.Builder, i *model.Interface, s Station, here bool) {
 		}
 		asked := pipeline.Preds{isIPv6, isICMPv6, flow.ICMPv6Type.Is(icmpNS), flow.ICMPv6Code.Is(0), flow.NDTarget.Addr(a.Addr)}
 		b.Flow(pipeline.Service, prioAllow, append(asked, who...),
-			flow.Move{Src: flow.EthSrc.All(), Dst: flow.EthDst.All()}, flow.SetField(flow.EthSrc.MAC(s.MAC)),
-			flow.SetField(flow.ICMPv6Type.Is(icmpNA)), flow.GotoTable{Table: pipeline.ND.ID})
+			flow.Move{Src: flow.EthSrc.All(), Dst: flow.EthDst.All()}, flow.SetField(flow.EthSrc.MAC(s.MAC)), flow.GotoTable{Table: pipeline.ND.ID})
 		if own {
 			b.Drop(pipeline.Service, prioOwn, reason.NDOwn, append(asked[:5:5], network, self)...)
 		}
 	}
 }
 
+// advertises gives what a solicitation becomes, whose MAC addresses are turned round by now: an advertisement, or a packet for the agent, which answers it through table output.
+func (in *Input) advertises(b *pipeline.Builder, items *state.Items) {
+	if !in.Bridge.NoND {
+		b.Flow(pipeline.ND, prioAllow, discovery(icmpNS), flow.SetField(flow.ICMPv6Type.Is(icmpNA)), flow.Resubmit{Table: pipeline.ND.ID})
+		advertise(b)
+		return
+	}
+	b.Flow(pipeline.ND, prioAllow, discovery(icmpNS), pipeline.Class.Set(uint32(pipeline.PuntND)), flow.Resubmit{Table: pipeline.Punt.ID})
+	if in.Bridge.Uplink != 0 { // what devices behind the NIC ask
+		in.solicits(b, items, 0, pipeline.MeterHostND)
+	}
+}
+
+// Limits of the solicitations that the agent answers for one port. They do not count for what else the port may send to the agent: behind a port with devices outside there
+// may be many who ask.
+const (
+	solicitRate  = 200 // packets per second
+	solicitBurst = 200 // packets
+)
+
+// solicits sends solicitations of an interface to the agent, where the datapath cannot answer them.
+func (in *Input) solicits(b *pipeline.Builder, items *state.Items, ingress, meter uint32) {
+	if !in.Bridge.NoND {
+		return
+	}
+	b.Flow(pipeline.Punt, prioOwn, pipeline.Preds{pipeline.Ingress.Is(ingress), pipeline.Class.Is(uint32(pipeline.PuntND))}, flow.Controller{Meter: meter})
+	items.Meters = append(items.Meters, state.Meter{ID: meter, Rate: solicitRate, Burst: solicitBurst})
+}
+
+// SetNoND says whether the bridge's datapath refuses Advertisement. It gives the units that have to be compiled, none if that is nothing new.
+func (in *Input) SetNoND(refuses bool) []state.Unit {
+	if in.Bridge.NoND == refuses {
+		return nil
+	}
+	in.Bridge.NoND = refuses
+	units := []state.Unit{HostUnit()}
+	for p := range in.Bridge.Ports() {
+		for _, i := range in.InterfacesOfPort(p) {
+			units = append(units, InterfaceUnit(i))
+		}
+	}
+	return units
+}
+
 // advertise makes an advertisement (solicited, override) of what is a solicitation but for its type: to the asker, from the
 // target, with the target's link-layer address, which is the frame's source by now. (RFC 4861, section 4.4)
-var advertise = append([]flow.Action{
-	flow.Move{Src: flow.IPv6Src.All(), Dst: flow.IPv6Dst.All()},
-	flow.Move{Src: flow.NDTarget.All(), Dst: flow.IPv6Src.All()},
-	flow.Move{Src: flow.EthSrc.All(), Dst: flow.NDTLL.All()},
-	flow.SetField(flow.NDOptionsType.Is(2)),
-	flow.SetField(flow.NDReserved.Is(0x6000_0000)),
-}, back...)
+func advertise(b *pipeline.Builder) {
+	b.Flow(pipeline.ND, prioAllow, discovery(icmpNA), append([]flow.Action{
+		flow.Move{Src: flow.IPv6Src.All(), Dst: flow.IPv6Dst.All()},
+		flow.Move{Src: flow.NDTarget.All(), Dst: flow.IPv6Src.All()},
+		flow.Move{Src: flow.EthSrc.All(), Dst: flow.NDTLL.All()},
+		flow.SetField(flow.NDOptionsType.Is(2)),
+		flow.SetField(flow.NDReserved.Is(0x6000_0000)),
+	}, back...)...)
+}
+
+// Advertisement gives the flow that makes a solicitation an advertisement. A switch whose datapath cannot set these fields refuses it; then Bridge.NoND is to be set.
+func Advertisement() (flow.Flow, error) {
+	b := pipeline.NewBuilder(pipeline.Owner{Kind: pipeline.KindHost})
+	advertise(b)
+	if err := b.Err(); err != nil {
+		return flow.Flow{}, err
+	}
+	return b.Flows()[0], nil
+}
 
 // echo answers pings of a simulated interface's addresses.
 func echo(b *pipeline.Builder, s Station) {

@@ -37,6 +37,7 @@ type Bridge struct {
 	Name    string    // of the bridge, and of its own port
 	Uplink  flow.Port // the NIC's port; 0: none
 	Tunnels Tunnels
+	NoND    bool // its datapath refuses Advertisement; see SetNoND
 
 	known
 	ports   map[string]Port // by name

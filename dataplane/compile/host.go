@@ -43,28 +43,25 @@ func (in *Input) host() (state.Items, error) {
 	}
 	b.Drop(pipeline.GuardMAC, prioFirst, reason.Tagged, flow.VLANVID.Masked(flow.VLANPresent, flow.VLANPresent))
 
-	nd := func(icmpType uint64) pipeline.Preds {
-		return pipeline.Preds{isIPv6, isICMPv6, flow.ICMPv6Type.Is(icmpType)}
-	}
 	// What the guards of the interfaces have not let pass, by reason.
 	b.Drop(pipeline.GuardAddress, prioRefuse, reason.ARPSender, isARP)
 	b.Drop(pipeline.GuardAddress, prioRefuse, reason.IPv4Source, isIPv4)
 	b.Drop(pipeline.GuardAddress, prioRefuse, reason.IPv6Source, isIPv6)
 	for _, t := range []uint64{icmpNS, icmpNA} {
-		b.Drop(pipeline.GuardAddress, prioRefuseND, reason.NDSender, nd(t)...)
+		b.Drop(pipeline.GuardAddress, prioRefuseND, reason.NDSender, discovery(t)...)
 	}
-	b.Drop(pipeline.GuardAddress, prioRefuseND, reason.MLD, append(nd(icmpMLDv2Report), flow.IPv6Src.Addr(unspecified))...)
+	b.Drop(pipeline.GuardAddress, prioRefuseND, reason.MLD, append(discovery(icmpMLDv2Report), flow.IPv6Src.Addr(unspecified))...)
 
 	// Services: what nobody answers.
 	b.Drop(pipeline.Service, prioRefuse, reason.ARPUnknown, isARP, flow.ARPOp.Is(1))
 	b.Drop(pipeline.Service, prioRefuse-1, reason.ARPReply, isARP)
-	b.Drop(pipeline.Service, prioRefuse, reason.NDUnknown, nd(icmpNS)...)
-	b.Drop(pipeline.Service, prioRefuse, reason.NDUnasked, nd(icmpNA)...)
+	b.Drop(pipeline.Service, prioRefuse, reason.NDUnknown, discovery(icmpNS)...)
+	b.Drop(pipeline.Service, prioRefuse, reason.NDUnasked, discovery(icmpNA)...)
 	for _, t := range []uint64{icmpRS, icmpRA, icmpRedirect} {
-		b.Drop(pipeline.Service, prioRefuse, reason.NDRouter, nd(t)...)
+		b.Drop(pipeline.Service, prioRefuse, reason.NDRouter, discovery(t)...)
 	}
 	for _, t := range append([]uint64{icmpMLDQuery}, mldReports...) {
-		b.Drop(pipeline.Service, prioRefuse, reason.MLD, nd(t)...)
+		b.Drop(pipeline.Service, prioRefuse, reason.MLD, discovery(t)...)
 	}
 	b.Drop(pipeline.Service, prioRefuse, reason.DHCPNone, isIPv4, isUDP, flow.UDPSrc.Is(68), flow.UDPDst.Is(67))
 	b.Drop(pipeline.Service, prioRefuse, reason.DHCPRogue, isIPv4, isUDP, flow.UDPSrc.Is(67), flow.UDPDst.Is(68))
@@ -74,14 +71,20 @@ func (in *Input) host() (state.Items, error) {
 	}
 	outside(isIPv4, isUDP, flow.UDPSrc.Is(67), flow.UDPDst.Is(68))
 	for _, t := range []uint64{icmpRS, icmpRA, icmpRedirect} {
-		outside(nd(t)...)
+		outside(discovery(t)...)
 	}
-	b.Flow(pipeline.ND, prioAllow, nd(icmpNA), advertise...)
+	items := state.Items{}
+	in.advertises(b, &items)
 
 	b.Drop(pipeline.Outside, prioFirst, reason.Tagged, flow.VLANVID.Masked(flow.VLANPresent, flow.VLANPresent))
 	restore(b)
 	b.Flow(pipeline.L2, prioUnderlay, pipeline.Preds{flow.EthDst.MACMasked(multicastMAC, multicastMAC)}, flow.GotoTable{Table: pipeline.Flood.ID})
-	return result(b, state.Items{})
+	return result(b, items)
+}
+
+// discovery matches ICMPv6 of a type.
+func discovery(icmpType uint64) pipeline.Preds {
+	return pipeline.Preds{isIPv6, isICMPv6, flow.ICMPv6Type.Is(icmpType)}
 }
 
 // result gathers what a builder made.

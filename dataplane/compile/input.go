@@ -22,6 +22,9 @@ type Input struct {
 	attached map[string]bool // the same: domains that were asked for, with whether they have an outside attachment here
 }
 
+// HostUnit gives the unit of what every host has.
+func HostUnit() state.Unit { return state.Unit{Kind: hostFeature.kind} }
+
 // InterfaceUnit gives the unit of an interface.
 func InterfaceUnit(uuid string) state.Unit {
 	return state.Unit{Kind: interfaceFeature.kind, UUID: uuid}

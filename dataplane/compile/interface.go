@@ -223,6 +223,9 @@ func (in *Input) attachHere(b *pipeline.Builder, items *state.Items, i *model.In
 	// The meter is the controller action's: before it, it would drop what a copy was made of, too.
 	b.Flow(pipeline.Punt, prioAllow, pipeline.Preds{pipeline.Ingress.Is(i.ID)}, flow.Controller{Meter: meter})
 	items.Meters = append(items.Meters, state.Meter{ID: meter, Rate: puntRate, Burst: puntBurst})
+	if p.OFPort != flow.PortLocal {
+		in.solicits(b, items, i.ID, pipeline.PortMeter(p.OFPort, pipeline.MeterND))
+	}
 	items.Meters = append(items.Meters, rates(i, p)...)
 	deliver(b, i, pol)
 	in.copies(b, i)

@@ -85,6 +85,11 @@ func (s *Switch) Reply(ctx context.Context, p Packet, frame []byte) error {
 // Way is how a packet goes on that the agent puts into the pipeline.
 type Way struct{ actions []flow.Action }
 
+// Back gives the way to the interface that p came from, as anything that it gets; what came from the NIC goes to the NIC.
+func (p *Packet) Back() Way {
+	return Through(pipeline.Output, pipeline.Network.Set(p.Network), pipeline.Egress.Set(p.Ingress))
+}
+
 // Through gives the way through a table, with registers set: all others are zero.
 func Through(t *pipeline.Table, registers ...flow.Action) Way {
 	return Way{append(registers[:len(registers):len(registers)], flow.Resubmit{Table: t.ID})}
@@ -113,6 +118,15 @@ func ToOtherHosts(domain uint32) Way {
 
 // Inject puts a frame into the pipeline, once for each way. It does not wait for the switch: what that refuses is logged.
 func (s *Switch) Inject(ctx context.Context, frame []byte, ways ...Way) error {
+	m, err := PacketOut(frame, ways...)
+	if err != nil {
+		return err
+	}
+	return s.packetOut(ctx, m)
+}
+
+// PacketOut gives the message by which Inject puts a frame into the pipeline.
+func PacketOut(frame []byte, ways ...Way) (*ofp.PacketOut, error) {
 	var actions []flow.Action
 	for _, w := range ways {
 		if len(ways) == 1 {
@@ -122,10 +136,7 @@ func (s *Switch) Inject(ctx context.Context, frame []byte, ways ...Way) error {
 		}
 	}
 	as, err := flow.NewActions(actions...)
-	if err != nil {
-		return err
-	}
-	return s.packetOut(ctx, &ofp.PacketOut{InPort: flow.PortController, Actions: as, Data: frame})
+	return &ofp.PacketOut{InPort: flow.PortController, Actions: as, Data: frame}, err
 }
 
 func (s *Switch) packetOut(ctx context.Context, m *ofp.PacketOut) error {

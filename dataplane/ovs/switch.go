@@ -59,6 +59,19 @@ func (s *Switch) Flows(ctx context.Context, kind pipeline.Kind) ([]FlowStats, er
 	return flows, nil
 }
 
+// Takes reports whether the switch would take a flow, as its datapath can do it. It changes nothing.
+func (s *Switch) Takes(ctx context.Context, f flow.Flow) (bool, error) {
+	err := s.conn.Bundle(ctx, []ofp.Message{&ofp.FlowMod{Command: ofp.FlowAdd, Flow: f}}, conn.BundleOptions{Try: true})
+	var failed *conn.ApplyError
+	if errors.As(err, &failed) && len(failed.Failed) > 0 {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("try a flow: %w", err)
+	}
+	return true, nil
+}
+
 // Sent counts the messages that were sent to the switch, but for packets. While packets are on their way it may be too low by as many.
 func (s *Switch) Sent() uint64 {
 	all, packets := s.conn.Counters().SentMessages, s.packets.Load()

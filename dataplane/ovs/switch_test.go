@@ -11,6 +11,7 @@ import (
 
 	"github.com/openvnet/openvnet/dataplane/compile"
 	"github.com/openvnet/openvnet/dataplane/ovs"
+	"github.com/openvnet/openvnet/dataplane/ovs/ovstest"
 	"github.com/openvnet/openvnet/dataplane/state"
 	"github.com/openvnet/openvnet/model/graph"
 	"github.com/openvnet/openvnet/model/modeltest"
@@ -78,4 +79,32 @@ func replace(t *rapid.T, in *compile.Input, s *state.State, units iter.Seq[state
 		}
 		return items, nil
 	}, c)
+}
+
+// What the datapath cannot do is found out, and leaves no trace.
+func TestTakes(t *testing.T) {
+	f, err := compile.Advertisement()
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := ovsenv.StartSandbox(t)
+	i.AddBridge("br0")
+	sw := dial(t, i.Mgmt("br0"))
+	if takes, err := sw.Takes(t.Context(), f); err != nil || !takes {
+		t.Errorf("Open vSwitch takes the flow: %v, %v", takes, err)
+	}
+	if flows, err := sw.Flows(t.Context(), 0); err != nil || len(flows) > 0 {
+		t.Errorf("left behind: %v, %v", flows, err)
+	}
+	for _, cannot := range []bool{false, true} {
+		sw := ovstest.NewWith(t, ovstest.Options{NoND: cannot})
+		session := sw.Dial(t, func(ovs.Packet) {})
+		takes, err := session.Takes(t.Context(), f)
+		if err != nil || takes == cannot {
+			t.Errorf("a switch without extensions of neighbour discovery (%v) takes the flow: %v, %v", cannot, takes, err)
+		}
+		if flows := sw.Flows(); len(flows) > 0 {
+			t.Errorf("left behind: %v", flows)
+		}
+	}
 }

@@ -131,6 +131,7 @@ const (
 	MeterPunt    = 0 // what the port may send to the agent, in packets
 	MeterEgress  = 1 // what its interface may send, in kbit
 	MeterIngress = 2 // what its interface may receive, in kbit
+	MeterND      = 3 // solicitations that the agent answers, in packets
 
 	firstPortMeter = 16
 )
@@ -146,6 +147,7 @@ const (
 	MeterNeighbor = 4 // packets whose next hop the agent has to ask for
 	MeterHost     = 5 // packets of the host itself and of its NIC, for the agent
 	MeterProbe    = 6 // probes of the way to other hosts that have come back
+	MeterHostND   = 7 // solicitations of devices behind the NIC that the agent answers
 )
 
 // meter says what a meter limits.

@@ -99,6 +99,7 @@ const (
 	PuntLog      PuntClass = 6 // a copy of a packet that a rule has decided
 	PuntProbe    PuntClass = 7 // a probe of the underlay's MTU that has come back
 	PuntActivate PuntClass = 8 // the first frame of a guest that has moved here
+	PuntND       PuntClass = 9 // a neighbour solicitation that the datapath cannot make an advertisement
 )
 
 // puntClasses says what each class is called, and what the agent does with it.
@@ -114,6 +115,7 @@ var puntClasses = []struct {
 	{PuntLog, "log", "logs that a rule has decided the packet, of which this is a copy"},
 	{PuntProbe, "probe", "hears a probe of the underlay's MTU that has come back"},
 	{PuntActivate, "activate", "is not sent these yet: the first frame of a guest that has moved here"},
+	{PuntND, "nd", "answers a neighbour solicitation, where the datapath cannot"},
 }
 
 // String gives the class's name.

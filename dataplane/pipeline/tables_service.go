@@ -21,7 +21,8 @@ var (
 		Reads: []Register{Ingress, Class}, Outputs: true, Miss: reason.Punt,
 	}
 	ND = &Table{
-		ID: idND, Name: "nd", Doc: "A neighbour solicitation that table service has turned into an advertisement gets the rest of it. (A flow that matches solicitations may not set the fields of advertisements.)",
-		Matches: []flow.Field{flow.EthType, flow.IPProto, flow.ICMPv6Type}, Sets: []flow.Field{flow.IPv6Src, flow.IPv6Dst, flow.NDTLL, flow.NDReserved, flow.NDOptionsType, flow.InPort16}, Writes: []Register{Egress}, Next: []uint8{idOutput}, Miss: reason.NDUnknown,
+		ID: idND, Name: "nd", Doc: "A neighbour solicitation for a known address, whose MAC addresses table service has turned round: it is made an advertisement. (A flow that matches solicitations may not set the fields of advertisements, so that takes two.) Where the datapath cannot do that, as the kernel's, the agent does.",
+		Matches: []flow.Field{flow.EthType, flow.IPProto, flow.ICMPv6Type}, Sets: []flow.Field{flow.ICMPv6Type, flow.IPv6Src, flow.IPv6Dst, flow.NDTLL, flow.NDReserved, flow.NDOptionsType, flow.InPort16},
+		Writes: []Register{Class, Egress}, Next: []uint8{idOutput}, Again: []uint8{idND, idPunt}, Miss: reason.NDUnknown,
 	}
 )

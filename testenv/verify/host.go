@@ -22,8 +22,9 @@ type host struct {
 	state    *state.State
 }
 
-// compileHosts gives each host its share of the world, as a manager would, and compiles it.
-func compileHosts(w *World) ([]*host, error) {
+// compileHosts gives each host its share of the world, as a manager would, and compiles it. With noND, every other host has a datapath without extensions of
+// neighbour discovery, as the kernel's.
+func compileHosts(w *World, noND bool) ([]*host, error) {
 	x := span.New(w.Graph())
 	var hs []*host
 	for n, dp := range w.Hosts() {
@@ -32,6 +33,7 @@ func compileHosts(w *World) ([]*host, error) {
 			g.Put(o)
 		}
 		h := newHost(dp, n+1, g)
+		h.in.Bridge.NoND = noND && n%2 == 0
 		h.ports = w.PortsOf(dp)
 		for _, p := range h.ports {
 			h.setPort(p)

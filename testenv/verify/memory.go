@@ -14,6 +14,7 @@ import (
 	"github.com/openvnet/openvnet/ofctl/flow"
 	"github.com/openvnet/openvnet/ofctl/ofp"
 	"github.com/openvnet/openvnet/ofctl/oftest"
+	"github.com/openvnet/openvnet/services/nd"
 )
 
 // memory is a world in in-memory switches.
@@ -22,6 +23,7 @@ type memory struct {
 	switches []*oftest.Switch
 	names    []map[flow.Port]string
 	wire     *wire
+	sent     []*oftest.Result // of the last packet-out
 	// choose, if set, chooses the bucket of a select group.
 	choose func(g *flow.Group, live []int) int
 	traces []string // of the last step, if tracing
@@ -36,9 +38,9 @@ var errNoEntry = errors.New("is not there")
 
 var errRounds = errors.New("the frame goes round between hosts for ever")
 
-// newMemory compiles a world and loads it.
-func newMemory(w *World, trace bool) (*memory, error) {
-	hs, err := compileHosts(w)
+// newMemory compiles a world and loads it; about noND see compileHosts.
+func newMemory(w *World, noND, trace bool) (*memory, error) {
+	hs, err := compileHosts(w, noND)
 	if err != nil {
 		return nil, err
 	}
@@ -47,8 +49,11 @@ func newMemory(w *World, trace bool) (*memory, error) {
 
 func loadMemory(w *World, hs []*host, trace bool) (*memory, error) {
 	m := &memory{hosts: hs, wire: newWire(w), trace: trace}
-	for _, h := range hs {
-		sw := oftest.New(h.switchOptions(m, trace))
+	for n, h := range hs {
+		m.sent = append(m.sent, nil)
+		opt := h.switchOptions(m, trace)
+		opt.Sent = func(_ *ofp.PacketOut, r oftest.Result) { m.sent[n] = &r }
+		sw := oftest.New(opt)
 		full := h.state.Full()
 		for _, msg := range ovs.Program(&full) {
 			if err := sw.Apply(msg); err != nil {
@@ -66,7 +71,7 @@ func (h *host) switchOptions(m *memory, trace bool) oftest.Options {
 		tables[t.ID] = t.Name
 	}
 	opt := oftest.Options{
-		DatapathID: uint64(h.number), Trace: trace, Names: flow.NewNames(tables, h.portNames()),
+		DatapathID: uint64(h.number), NoND: h.in.Bridge.NoND, Trace: trace, Names: flow.NewNames(tables, h.portNames()),
 		Ports: []oftest.Port{
 			{No: NICPort, Name: NIC}, {No: flow.PortLocal, Name: "br0"}, {No: GenevePort, Name: "ov-geneve", Kind: oftest.PortTunnel},
 			{No: VXLANPort, Name: "ov-vxlan", Kind: oftest.PortTunnel}, {No: GREPort, Name: "ov-gre", Kind: oftest.PortTunnel},
@@ -166,7 +171,25 @@ func (m *memory) outputs(a arrival, r *oftest.Result, o *Outcome) []arrival {
 		}
 	}
 	for _, p := range r.PacketIns {
+		if answer := m.answered(at, &p); answer != nil {
+			on = append(on, m.outputs(a, answer, o)...)
+			continue
+		}
 		o.punt(dp, p.Field(pipeline.Class.Bits.Field), p.Field(pipeline.NextHop.Bits.Field), p.Data)
 	}
 	return on
+}
+
+// answered is what becomes of the agent's answer to a neighbour solicitation that the datapath cannot answer, nil for all other packets: part of what becomes of the frame,
+// as elsewhere what the datapath answers is.
+func (m *memory) answered(at int, p *oftest.PacketIn) *oftest.Result {
+	if classOf(p.Field(pipeline.Class.Bits.Field)) != pipeline.PuntND {
+		return nil
+	}
+	from := ovs.Packet{Network: uint32(p.Field(pipeline.Network.Bits.Field).Lo), Ingress: uint32(p.Field(pipeline.Ingress.Bits.Field).Lo)}
+	m.sent[at] = &oftest.Result{}
+	if out, err := ovs.PacketOut(nd.Answer(p.Data), from.Back()); err == nil {
+		_ = m.switches[at].Apply(out) // what it refuses goes nowhere
+	}
+	return m.sent[at]
 }

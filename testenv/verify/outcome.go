@@ -33,11 +33,16 @@ type Punt struct {
 // punt adds a packet for an agent, whose class stands in a register. Copies by which an agent only learns something are no part of what becomes of a frame: where MAC addresses outside are, who
 // is in a multicast group, who has an address.
 func (o *Outcome) punt(datapath string, register, nextHop flow.Value, frame []byte) {
-	class := pipeline.PuntClass(register.Lo >> pipeline.Class.Bits.Ofs & (1<<pipeline.Class.Bits.Bits - 1))
+	class := classOf(register)
 	told := class == pipeline.PuntNeighbor && nextHop == flow.Value{} && discovery(frame)
 	if class != pipeline.PuntLearn && class != pipeline.PuntMembers && !told {
 		o.Punts = append(o.Punts, Punt{datapath, class.String()})
 	}
+}
+
+// classOf gives the class that stands in a register.
+func classOf(register flow.Value) pipeline.PuntClass {
+	return pipeline.PuntClass(register.Lo >> pipeline.Class.Bits.Ofs & (1<<pipeline.Class.Bits.Bits - 1))
 }
 
 // discovery reports whether a frame is of ARP, or an ND advertisement.

@@ -178,7 +178,7 @@ type trial struct {
 }
 
 func newTrial(ctx context.Context, w *World, x *realWorld, trace bool) (*trial, error) {
-	m, err := newMemory(w, trace)
+	m, err := newMemory(w, x == nil, trace)
 	if err != nil {
 		return nil, err
 	}

@@ -46,8 +46,19 @@ type Switch struct {
 // New starts a switch, until the test ends.
 func New(t testing.TB, ports ...Port) *Switch {
 	t.Helper()
+	return NewWith(t, Options{}, ports...)
+}
+
+// Options say what is otherwise with a switch.
+type Options struct {
+	NoND bool // its datapath has no extensions of neighbour discovery
+}
+
+// NewWith starts a switch with options, until the test ends.
+func NewWith(t testing.TB, o Options, ports ...Port) *Switch {
+	t.Helper()
 	s := &Switch{news: make(chan struct{}, 1), target: filepath.Join(t.TempDir(), "mgmt")}
-	opt := oftest.Options{Sent: func(_ *ofp.PacketOut, r oftest.Result) { s.note(t, r) }}
+	opt := oftest.Options{NoND: o.NoND, Sent: func(_ *ofp.PacketOut, r oftest.Result) { s.note(t, r) }}
 	for _, p := range ports {
 		q := oftest.Port{No: flow.Port(p.Number)}
 		if p.Tunnel {

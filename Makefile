@@ -64,7 +64,7 @@ test-privileged: build ## only the tests that take root: namespaces, switches, e
 .PHONY: test-kernel
 test-kernel: build ## tests of the kernel datapath, on Debian's stock kernel in an emulated machine; KERNEL_TESTS=regexp chooses
 	@scripts/deps.sh kernel
-	@scripts/kernel.sh $(KERNEL_TESTS)
+	@scripts/kernel.sh '$(KERNEL_TESTS)'
 
 .PHONY: fuzz
 fuzz: ## only the fuzz targets, each for FUZZTIME; FUZZ=regexp chooses

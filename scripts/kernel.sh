@@ -11,9 +11,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-core='^(TestPrivilegedConntrack|TestPrivilegedMeter|TestPrivilegedTunnels|TestPrivilegedDatapath|TestPrivilegedAgentsFirst|TestPrivilegedSecured)$'
+core='^(TestPrivilegedARP|TestPrivilegedND|TestPrivilegedConntrack|TestPrivilegedMeter|TestPrivilegedTunnels|TestPrivilegedDatapath|TestPrivilegedAgentsFirst|TestPrivilegedSecured)$'
 pattern=${1:-$core}
-packages=(./testenv/kernel ./testenv/scenarios)
+packages=(./bpf ./testenv/kernel ./testenv/scenarios)
 read -ra flags <<<"${KERNEL_FLAGS:-}"
 
 dir=$(mktemp -d)

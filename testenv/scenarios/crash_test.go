@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/openvnet/openvnet/bpf"
 	"github.com/openvnet/openvnet/dataplane/fastpath"
 	"github.com/openvnet/openvnet/ofctl/conn"
 	"github.com/openvnet/openvnet/ofctl/flow"
@@ -145,12 +146,12 @@ func (s *scene) noManager(t *testing.T, tenants []tenant) {
 	t.Run("the fast path alone", func(t *testing.T) {
 		s.kill(t, "node3", lab.Agent)
 		asker, asked := tenants[1].guests[3], tenants[1].guests[0] // on node3 and node1
-		before := s.answered(t, "node3")
+		before := s.answered(t, "node3", bpf.AnswerARP)
 		mac := s.whoHas(t, asker, asked)
 		if mac != asked.mac {
 			t.Errorf("%s is said to be at %s, not at %s", asked.v4(), mac, asked.mac)
 		}
-		if after := s.answered(t, "node3"); after != before+1 {
+		if after := s.answered(t, "node3", bpf.AnswerARP); after != before+1 {
 			t.Errorf("the fast path has answered %d times more, want once", after-before)
 		}
 	})
@@ -185,7 +186,7 @@ func (s *scene) freshNeighbors(t *testing.T, from, to guest) {
 }
 
 // answered gives how often the fast path of a host has answered ARP, whether an agent runs or not.
-func (s *scene) answered(t *testing.T, host string) uint64 {
+func (s *scene) answered(t *testing.T, host string, what bpf.Reason) uint64 {
 	t.Helper()
 	r, err := fastpath.OpenReadOnly(s.lab.Dir("bpffs/" + host))
 	if err != nil {
@@ -197,7 +198,7 @@ func (s *scene) answered(t *testing.T, host string) uint64 {
 		t.Fatal(err)
 	}
 	for _, c := range counters {
-		if c.Verdict == "answer" {
+		if c.Reason == what {
 			return c.Frames
 		}
 	}

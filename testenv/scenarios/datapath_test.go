@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -9,10 +10,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gopacket/gopacket/layers"
 
 	"github.com/openvnet/openvnet/agent/local"
+	"github.com/openvnet/openvnet/bpf"
 	"github.com/openvnet/openvnet/dataplane/fastpath"
 	"github.com/openvnet/openvnet/dataplane/state"
 	"github.com/openvnet/openvnet/testenv/lab"
@@ -43,6 +46,7 @@ func TestPrivilegedDatapath(t *testing.T) {
 	t.Run("other host", func(t *testing.T) { s.carried(t, tn.guests[0], tn.guests[2], "node1", "node2") })
 	t.Run("behind the router", func(t *testing.T) { s.carried(t, tn.guests[0], tn.guests[3], "node1", "node3") })
 	t.Run("fast path", func(t *testing.T) { s.comesFirst(t, tn.guests[0], tn.guests[3]) })
+	t.Run("neighbour discovery", func(t *testing.T) { s.solicits(t, tn.guests[0], tn.guests[3]) })
 	t.Run("no flow refused", func(t *testing.T) {
 		for _, h := range s.lab.Spec().Hosts {
 			st, err := ask[local.Status](s, h.Name, local.PathStatus)
@@ -169,14 +173,14 @@ func (s *scene) comesFirst(t *testing.T, from, asked guest) {
 	})
 	// The guest's own kernel must not ask meanwhile.
 	s.exec(t, from.name, "ip", "neigh", "replace", asked.v4().String(), "lladdr", asked.mac.String(), "dev", "eth0", "nud", "permanent")
-	before, mark := s.answered(t, host), s.watches[from.name].mark()
+	before, mark := s.answered(t, host, bpf.AnswerARP), s.watches[from.name].mark()
 	if mac := s.whoHas(t, from, asked); mac != asked.mac {
 		t.Errorf("%s is said to be at %s, not at %s", asked.v4(), mac, asked.mac)
 	}
 	if err := s.ping(from, asked.v4()); err != nil { // a second answer would have come by then
 		t.Error(err)
 	}
-	if after := s.answered(t, host); after == before {
+	if after := s.answered(t, host, bpf.AnswerARP); after == before {
 		t.Error("the fast path has not answered")
 	}
 	isAnswer := func(f []byte) bool {
@@ -185,5 +189,42 @@ func (s *scene) comesFirst(t *testing.T, from, asked guest) {
 	}
 	if n := s.watches[from.name].count(mark, isAnswer); n != 1 {
 		t.Errorf("%d answers came to %s, want one", n, from)
+	}
+}
+
+// solicits has a guest ask who has an IPv6 address: the program answers what it knows the form of, and the datapath the rest, or the agent where it cannot. Either answers once.
+func (s *scene) solicits(t *testing.T, from, asked guest) {
+	const host = "node1"
+	s.exec(t, from.name, "ip", "neigh", "replace", asked.v6().String(), "lladdr", asked.mac.String(), "dev", "eth0", "nud", "permanent")
+	group, groupMAC := solicited(asked.v6())
+	plain := nd{from.mac, groupMAC, from.v6(), group, asked.v6(), from.mac}.solicitation(t)
+	odd := append(plain[:len(plain):len(plain)], 14, 1, 1, 2, 3, 4, 5, 6) // an option more: the checksum is not looked at
+	odd[19] += 8
+	for name, question := range map[string][]byte{"plain": plain, "odd": odd} {
+		w := s.watches[from.name]
+		before, mark := s.answered(t, host, bpf.AnswerND), w.mark()
+		s.send(t, from, question)
+		isAnswer := func(f []byte) bool {
+			p := parse(f)
+			a, ok := p.Layer(layers.LayerTypeICMPv6NeighborAdvertisement).(*layers.ICMPv6NeighborAdvertisement)
+			if !ok || !a.TargetAddress.Equal(asked.v6().AsSlice()) {
+				return false
+			}
+			if ip := p.Layer(layers.LayerTypeIPv6).(*layers.IPv6); a.Flags != 0x60 || ip.HopLimit != 255 || !ip.DstIP.Equal(from.v6().AsSlice()) ||
+				len(f) != len(question) || !bytes.Equal(f[78:86], append([]byte{2, 1}, asked.mac[:]...)) {
+				t.Errorf("%s: the answer is\n%s", name, words(f))
+			}
+			return true
+		}
+		w.await(t, 5*time.Second, "an advertisement of "+asked.v6().String(), mark, isAnswer)
+		if err := s.ping(from, asked.v6()); err != nil { // a second answer would have come by then
+			t.Error(err)
+		}
+		if n := w.count(mark, isAnswer); n != 1 {
+			t.Errorf("%s: %d answers came to %s, want one", name, n, from)
+		}
+		if after := s.answered(t, host, bpf.AnswerND); (after > before) != (name == "plain") {
+			t.Errorf("%s: the fast path has answered %d questions", name, after-before)
+		}
 	}
 }

@@ -154,8 +154,7 @@ type translated struct {
 // binding is a conversation at a pinned leg as it is outside and inside, which is the same if nothing is translated.
 type binding struct {
 	outside, inside sides
-	link            string // route link of the row by which it came in, "" for none
-	passed          bool   // it came in untranslated, but for the port of its peer
+	passed          bool // it came in untranslated, but for the port of its peer
 }
 
 // sides are the ends of a conversation; see translated.

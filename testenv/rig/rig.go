@@ -246,6 +246,7 @@ func (w *World) FlushConntrack(ctx context.Context) error {
 // and learned MAC addresses. Conntrack's incomplete fragments go only with Options.StopClock, and time passes if there are
 // any. A dataplane/ovs.Switch must Sync afterwards.
 func (w *World) Reset(ctx context.Context) error {
+	w.refresh = time.Now().Add(-neighbourLife) // Open vSwitch learns neighbours from ARP that goes to LOCAL
 	if err := w.each(ctx, func(ctx context.Context, h *Host) error { return h.reset(ctx) }); err != nil {
 		return err
 	}

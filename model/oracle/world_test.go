@@ -3,6 +3,7 @@ package oracle
 import (
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"net/netip"
 	"slices"
 	"strings"
@@ -262,6 +263,7 @@ func (d datagram) frame() []byte {
 		l4, sumAt = slices.Concat(ports, binary.BigEndian.AppendUint16(nil, uint16(8+len(d.rest))), []byte{0, 0}, d.rest), 6
 	case protoSCTP:
 		l4 = slices.Concat(ports, make([]byte, 8), d.rest)
+		binary.LittleEndian.PutUint32(l4[8:], crc32.Checksum(l4, crc32.MakeTable(crc32.Castagnoli)))
 	case protoICMP, protoICMPv6:
 		l4, sumAt = slices.Concat([]byte{d.kind, d.code, 0, 0}, ports, d.rest), 2
 	default:

@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"encoding/binary"
+	"hash/crc32"
 	"net/netip"
 	"slices"
 
@@ -138,11 +139,24 @@ func (p *packet) setPort(n uint16, at int, over []sum) {
 	default:
 		says.toPort = n
 	}
-	sums := p.transportSums(over)
-	if p.proto == protoSCTP {
-		sums = nil
+	switch {
+	case p.proto != protoSCTP:
+		set16(p.frame, p.l4+at, n, append(p.transportSums(over), over...)...)
+	case len(over) == 0: // not in an ICMP error
+		was := p.sctpSum()
+		set16(p.frame, p.l4+at, n)
+		sum := p.frame[p.l4+8 : p.l4+12]
+		binary.LittleEndian.PutUint32(sum, binary.LittleEndian.Uint32(sum)^was^p.sctpSum()) // what was right or wrong stays so
 	}
-	set16(p.frame, p.l4+at, n, append(sums, over...)...)
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// sctpSum gives the checksum that the SCTP packet must have (RFC 9260, section 6.8).
+func (p *packet) sctpSum() uint32 {
+	b := slices.Clone(p.frame[p.l4:p.end]) // 12 bytes at least, or it had no ports
+	clear(b[8:12])
+	return crc32.Checksum(b, castagnoli)
 }
 
 // setTTL writes the TTL or hop limit.

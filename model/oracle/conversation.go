@@ -229,9 +229,10 @@ func (r *run) recall(leg *iface, began towards, p, whole *packet) (m recalled, o
 	return m, true
 }
 
-// balance is a choice among routes of equal cost.
+// balance is a choice among routes of equal cost, of all or of those through legs at the host.
 type balance struct {
 	host, link string
+	among      reach
 	tuple      tuple
 }
 

@@ -216,7 +216,7 @@ func (r *run) inLink(h *host, l *link, p packet, routers int, legs reach) {
 		r.drop(h, reason.Blackhole, nil)
 		return
 	}
-	switch t := r.balance(h, l, routes, &p); {
+	switch t := r.balance(h, l, legs, routes, &p); {
 	case !t.leg.at(h):
 		r.inLink(t.leg.location, l, p, 0, onlyHere)
 	default:
@@ -232,12 +232,12 @@ func (i *iface) hasAddress(a netip.Addr, h *host) bool {
 }
 
 // balance takes one of routes of equal cost: the one that the conversation takes already, or any.
-func (r *run) balance(h *host, l *link, routes []*route, p *packet) *route {
+func (r *run) balance(h *host, l *link, among reach, routes []*route, p *packet) *route {
 	if len(routes) == 1 {
 		return routes[0]
 	}
 	t, ok := p.tuple()
-	k := balance{h.uuid, l.uuid, t}
+	k := balance{h.uuid, l.uuid, among, t}
 	if ok {
 		uuid := r.balancedRoute(k)
 		if at := slices.IndexFunc(routes, func(t *route) bool { return t.uuid == uuid }); at >= 0 {

@@ -23,8 +23,11 @@ const (
 	MulticastDrop  = "drop"  // only link-local groups
 )
 
-// ReservedVNI is the first of the 256 highest identifiers, which are the data plane's own: no network gets one.
-const ReservedVNI = 1<<24 - 256
+// ReservedVNI is the first of the ReservedVNIs highest identifiers, which are the data plane's own: no network gets one.
+const (
+	ReservedVNI  = 1<<24 - ReservedVNIs
+	ReservedVNIs = 256
+)
 
 // Network is a layer 2 broadcast domain with one IPv4 subnet, one IPv6 subnet, or both.
 type Network struct {

@@ -15,11 +15,11 @@ var back = []flow.Action{
 
 // answer answers ARP and ND for the station's addresses on the asking guest's own host. If the interface is here, its own questions
 // about its own addresses (announcements, duplicate address detection) get no answer. The wire of a physical network asks every host, of which the one
-// that has the address answers.
-func answer(b *pipeline.Builder, i *model.Interface, s Station, here bool) {
+// that has the address answers, also while it is about to have it no more.
+func (in *Input) answer(b *pipeline.Builder, i *model.Interface, s Station, here bool) {
 	network := pipeline.Network.Is(s.Domain.Number)
 	who := pipeline.Preds{network}
-	if s.Domain.physical() && !here {
+	if s.Domain.physical() && (!here || in.arriving(i)) {
 		who = append(who, pipeline.FromOut.Is(0))
 	}
 	own := here && i.Mode != model.InterfaceSimulated

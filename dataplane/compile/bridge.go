@@ -94,10 +94,10 @@ func (b *Bridge) Find(id string) (Port, bool) {
 	return p, ok
 }
 
-// PortOf gives the port of an interface that is on this host: the one whose iface-id is the interface's uuid, or whose
+// PortOf gives the port of an interface that is on this host, or moves here: the one whose iface-id is the interface's uuid, or whose
 // iface-id or name is the port_name of one of the interface's ports.
 func (in *Input) PortOf(iface string) (Port, bool) {
-	if in.X.Location(iface) != in.Self {
+	if !in.X.Attached(iface, in.Self) {
 		return Port{}, false
 	}
 	if p, ok := in.Bridge.Find(iface); ok {

@@ -83,7 +83,7 @@ func (q question) ofGroup() bool {
 // questions gives what an interface counts for.
 func (in *Input) questions(iface string) []question {
 	i, ok := graph.Lookup[*model.Interface](in.X.Graph(), iface)
-	if !ok || in.X.Location(iface) != in.Self {
+	if !ok || !in.X.Attached(iface, in.Self) {
 		return nil
 	}
 	var qs []question

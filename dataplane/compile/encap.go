@@ -196,7 +196,9 @@ func (in *Input) sendsUnencapsulated(own *pipeline.Builder, i *model.Interface, 
 		if !s.Domain.carried() || known[s.MAC] || !in.takesUnencapsulated(in.wiring(s.Domain.UUID, in.Self)) {
 			continue
 		}
-		if at := in.X.Location(i.UUID); at == in.Self || at == "" && i.Mode != model.InterfaceSimulated || at != "" && !in.unencapsulated(s.Domain.UUID, at) {
+		at, target := in.X.Location(i.UUID), in.X.Move(i.UUID).Target
+		from := func(dp string) bool { return dp != "" && dp != in.Self && in.unencapsulated(s.Domain.UUID, dp) }
+		if !from(at) && !from(target) && (at != "" || i.Mode != model.InterfaceSimulated) {
 			continue
 		}
 		known[s.MAC] = true

@@ -9,6 +9,7 @@ import (
 	"github.com/openvnet/openvnet/dataplane/state"
 	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/model/graph"
+	"github.com/openvnet/openvnet/model/reason"
 	"github.com/openvnet/openvnet/model/span"
 	"github.com/openvnet/openvnet/ofctl/flow"
 )
@@ -67,7 +68,7 @@ func (in *Input) checkFilter(iface string) error {
 // staticFilter gives the flows of an interface's static filter. Without a filter there are none: the tables refuse all.
 func (in *Input) staticFilter(iface string) (state.Items, error) {
 	i, ok := graph.Lookup[*model.Interface](in.X.Graph(), iface)
-	if !ok || !i.EnableFiltering || in.X.Location(iface) != in.Self {
+	if !ok || !i.EnableFiltering || !in.X.Attached(iface, in.Self) {
 		return state.Items{}, nil
 	}
 	f, rules := in.staticRules(iface)
@@ -87,12 +88,19 @@ func (in *Input) staticFilter(iface string) (state.Items, error) {
 			}
 		}
 	}
+	if remembers && in.arrived(i) {
+		for _, s := range []side{outwards, inwards} {
+			for _, p := range midStream(s, i) {
+				b.Flow(s.filterAnswer, prioPass, p, flow.GotoTable{Table: s.rules.ID})
+			}
+		}
+	}
 	items, err := result(b, state.Items{})
 	if err != nil {
 		return items, err
 	}
 	for n, r := range rules {
-		flows, err := staticRule(i.ID, r, prioStatic-uint16(n), remembers)
+		flows, err := staticRule(i.ID, r, prioStatic-uint16(n), remembers, in.arrived(i))
 		if err != nil {
 			return state.Items{}, fmt.Errorf("rule %s: %w", r.UUID, err)
 		}
@@ -120,8 +128,9 @@ func compareStatic(a, b *model.FilterStatic) int {
 	)
 }
 
-// staticRule gives the flows of a rule, in both directions.
-func staticRule(iface uint32, r *model.FilterStatic, prio uint16, remembers bool) ([]flow.Flow, error) {
+// staticRule gives the flows of a rule, in both directions. Of an interface that has just moved here nothing that a rule drops is taken for an answer: in the middle of
+// a TCP conversation all would be.
+func staticRule(iface uint32, r *model.FilterStatic, prio uint16, remembers, arrived bool) ([]flow.Flow, error) {
 	b := pipeline.NewBuilder(pipeline.Owner{Kind: pipeline.KindFilter, ID: r.ID})
 	for _, s := range []side{outwards, inwards} {
 		pass := flow.GotoTable{Table: s.rules.ID}
@@ -132,6 +141,11 @@ func staticRule(iface uint32, r *model.FilterStatic, prio uint16, remembers bool
 			actions = []flow.Action{pass}
 		case r.Action == "conn" && s == outwards:
 			actions = []flow.Action{remember(pipeline.FilterZone), pass}
+		case r.Action == "drop" && arrived:
+			for _, preds := range staticMatches(s, r) {
+				b.Drop(s.filter, prio, reason.Filter, append(preds, s.self.Is(iface))...)
+			}
+			continue
 		case remembers && r.Protocol != "arp":
 			actions = []flow.Action{s.ask(pipeline.FilterZone, s.filterAnswer)}
 		}

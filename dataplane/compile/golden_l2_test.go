@@ -168,6 +168,10 @@ func TestGoldenLayer2(t *testing.T) {
 		{name: "physical", w: underlay()},
 		{name: "transport", w: wires()},
 		{name: "shaped", w: shaped()},
+		{name: "leaving", w: mover("dp-1 dp-2", false)},
+		{name: "arriving", w: mover("dp-2 dp-1", false), known: func(b *compile.Bridge) { b.SetPort(compile.NewPort("x1", "if-x", 50, 150)) }},
+		{name: "arrived", w: mover("dp-1 - dp-2", true), known: func(b *compile.Bridge) { b.SetPort(compile.NewPort("x1", "if-x", 50, 150)) }},
+		{name: "left", w: mover("dp-2 - dp-1", false)},
 		{name: "snoop", w: snooped(), known: func(b *compile.Bridge) {
 			k := compile.MemberKey{Domain: 100, Group: netip.MustParseAddr("239.1.2.3")}
 			b.Join(k, "if-a1")

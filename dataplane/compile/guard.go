@@ -53,7 +53,11 @@ func (in *Input) guards(b *pipeline.Builder, i *model.Interface, stations []Stat
 		guard(b, i, s)
 	}
 	for _, ml := range graph.Children[*model.MACLease](in.X.Graph(), i.UUID, "mac_leases.interface_uuid") {
-		b.Flow(pipeline.GuardMAC, prioAllow, pipeline.Preds{pipeline.Ingress.Is(i.ID), flow.EthSrc.MAC(ml.MACAddress)}, flow.GotoTable{Table: pipeline.GuardAddress.ID})
+		actions := []flow.Action{flow.GotoTable{Table: pipeline.GuardAddress.ID}}
+		if in.arriving(i) {
+			actions = append([]flow.Action{flow.Clone{Actions: []flow.Action{pipeline.Class.Set(uint32(pipeline.PuntActivate)), flow.Resubmit{Table: pipeline.Punt.ID}}}}, actions...)
+		}
+		b.Flow(pipeline.GuardMAC, prioAllow, pipeline.Preds{pipeline.Ingress.Is(i.ID), flow.EthSrc.MAC(ml.MACAddress)}, actions...)
 		own := slices.DeleteFunc(slices.Clone(stations), func(s Station) bool { return s.MAC != ml.MACAddress })
 		if segment, ok := in.domain(ml.SegmentUUID); ok && segment.Present {
 			free(b, i, ml.MACAddress, segment)

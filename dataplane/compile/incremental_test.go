@@ -41,6 +41,7 @@ func TestIncrementalEqualsFull(t *testing.T) {
 			var c state.Changes
 			compileDrawn(t, in, s, in.Dirty(e, s), &c)
 			compileDrawn(t, in, s, slices.Values(foundOut(t, in.Bridge)), &c)
+			compileDrawn(t, in, s, plugged(t, in), &c)
 			want := state.New()
 			full(t, &compile.Input{X: in.X, Self: in.Self, Bridge: in.Bridge}, want, &state.Changes{}) // one that remembers nothing
 			if diff := cmp.Diff(dump(want), dump(s)); diff != "" {
@@ -76,6 +77,21 @@ func compileDrawn(t *rapid.T, in *compile.Input, s *state.State, units iter.Seq[
 		}
 		return items, nil
 	}, c)
+}
+
+// plugged draws a port that comes or goes.
+func plugged(t *rapid.T, in *compile.Input) iter.Seq[state.Unit] {
+	k := rapid.IntRange(0, 8).Draw(t, "port")
+	p := compile.Port{Name: fmt.Sprintf("port%d", k), OFPort: flow.Port(10 + k), Ifindex: 100 + k}
+	switch _, there := in.Bridge.Port(p.Name); {
+	case k > 2:
+		return slices.Values([]state.Unit(nil))
+	case there:
+		in.Bridge.RemovePort(p.Name)
+	default:
+		in.Bridge.SetPort(p)
+	}
+	return in.PortsChanged(slices.Values(in.InterfacesOfPort(p)))
 }
 
 // foundOut draws what is found out about devices outside and members of multicast groups.

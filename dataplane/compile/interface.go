@@ -105,7 +105,7 @@ func (in *Input) iface(uuid string) (state.Items, error) {
 		if s.Domain.physical() && !in.any(countGuests, s.Domain.UUID) {
 			continue // of the underlay's own, which is not the data plane's
 		}
-		answer(b, i, s, here)
+		in.answer(b, i, s, here)
 		if s.Domain.Segment || in.any(countRouting, s.Domain.UUID) {
 			taken(b, i, s, here)
 		}
@@ -113,6 +113,7 @@ func (in *Input) iface(uuid string) (state.Items, error) {
 		in.inside(b, i, s)
 		if i.Mode != model.InterfaceSimulated {
 			in.towards(b, i, s)
+			in.sentOn(b, i, s)
 			continue
 		}
 		if here {
@@ -147,6 +148,8 @@ func (in *Input) towards(b *pipeline.Builder, i *model.Interface, s Station) {
 	switch {
 	case at == in.Self && s.Domain.carried() && !s.Domain.Present: // its host does not take part, for others or itself
 		b.Drop(pipeline.L2, prioAllow, reason.Transport, preds...)
+	case at == in.Self && in.leaving(i, s.Domain):
+		in.sendOn(b, s, in.X.Move(i.UUID).Target, preds)
 	case at == in.Self && at != "":
 		b.Flow(pipeline.L2, prioAllow, preds, pipeline.Egress.Set(i.ID), flow.GotoTable{Table: pipeline.Deliver.ID})
 		b.Drop(pipeline.L2, prioOwn, reason.Destination, append(preds, pipeline.Ingress.Is(i.ID))...)
@@ -154,9 +157,15 @@ func (in *Input) towards(b *pipeline.Builder, i *model.Interface, s Station) {
 		b.Drop(pipeline.L2, prioAllow, reason.NoPort, preds...)
 	case s.Domain.physical():
 		in.toWire(b, prioAllow, preds)
+		if in.arriving(i) && in.hasPort(i) { // the wire leads here what is for it as soon as it has sent something
+			b.Flow(pipeline.L2, prioOwn, append(preds, pipeline.FromOut.Is(1), pipeline.Ingress.Is(0)), pipeline.Egress.Set(i.ID), flow.GotoTable{Table: pipeline.Deliver.ID})
+		}
+	case in.left(i, s.Domain) && in.unencapsulated(s.Domain.UUID, at): // the wire leads here what is for it until it has sent something there
+		in.sendOn(b, s, at, preds)
 	case known && s.Domain.carried() && in.X.Present(span.Pair{Network: s.Domain.UUID, Datapath: at}):
 		b.Flow(pipeline.L2, prioAllow, append(preds, pipeline.Remote.Is(0)), pipeline.Egress.Set(d.ID), flow.GotoTable{Table: pipeline.Transport.ID})
 		in.onlyThere(b, preds, s.Domain)
+		in.passing(b, i, s, append(preds, pipeline.Remote.Is(1)))
 	case s.Domain.carried():
 		b.Drop(pipeline.L2, prioAllow, reason.Transport, preds...)
 	}
@@ -222,6 +231,7 @@ func (in *Input) attachHere(b *pipeline.Builder, items *state.Items, i *model.In
 	}
 	// The meter is the controller action's: before it, it would drop what a copy was made of, too.
 	b.Flow(pipeline.Punt, prioAllow, pipeline.Preds{pipeline.Ingress.Is(i.ID)}, flow.Controller{Meter: meter})
+	in.midStream(b, i, pol)
 	items.Meters = append(items.Meters, state.Meter{ID: meter, Rate: puntRate, Burst: puntBurst})
 	if p.OFPort != flow.PortLocal {
 		in.solicits(b, items, i.ID, pipeline.PortMeter(p.OFPort, pipeline.MeterND))
@@ -286,14 +296,14 @@ func (in *Input) served(own *pipeline.Builder, i *model.Interface, s Station) {
 }
 
 // fast gives the interface's entry in the fast path. The program guards ARP and neighbour solicitations by the interface's own addresses, and knows of one
-// MAC address only that it may ask with before it has an IPv4 address; it makes no copies. What is not so has no program.
+// MAC address only that it may ask with before it has an IPv4 address; it makes no copies, and does not tell who comes. What is not so has no program.
 func (in *Input) fast(items *state.Items, i *model.Interface, p Port, stations []Station) {
 	for _, ml := range graph.Children[*model.MACLease](in.X.Graph(), i.UUID, "mac_leases.interface_uuid") {
 		if ml.SegmentUUID != "" {
 			return
 		}
 	}
-	if p.Ifindex == 0 || in.mirrored(i, model.MirrorEgress) || in.mirrored(i, model.MirrorIngress) {
+	if in.arriving(i) || p.Ifindex == 0 || in.mirrored(i, model.MirrorEgress) || in.mirrored(i, model.MirrorIngress) {
 		return
 	}
 	stations = slices.DeleteFunc(slices.Clone(stations), func(s Station) bool { return !s.Domain.Present })

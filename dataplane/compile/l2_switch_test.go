@@ -31,10 +31,17 @@ type site struct {
 
 func newSite(t *testing.T, w *world, known func(dp string, b *compile.Bridge)) *site {
 	t.Helper()
+	return newSiteOf(t, func(string) *world { return w }, known)
+}
+
+// newSiteOf is newSite of hosts that have heard of different things.
+func newSiteOf(t *testing.T, heard func(dp string) *world, known func(dp string, b *compile.Bridge)) *site {
+	t.Helper()
 	s := &site{t: t, hosts: map[string]*oftest.Switch{}, inputs: map[string]*compile.Input{}, ends: map[netip.Addr]string{}}
-	x := span.New(w.g)
-	for _, o := range w.g.List(model.Datapaths) {
+	for _, o := range heard("").g.List(model.Datapaths) {
 		dp := o.Base().UUID
+		w := heard(dp)
+		x := span.New(w.g)
 		g := graph.New()
 		for _, o := range span.NewView(dp).Snapshot(x) {
 			g.Put(o)

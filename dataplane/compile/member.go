@@ -34,7 +34,7 @@ var memberFeature = feature{
 		for d := range in.domainsChanged(e) {
 			in.interfacesIn(d, func(i string) {
 				add(memberUnit(i))
-				if in.X.Location(i) == in.Self {
+				if in.X.Attached(i, in.Self) {
 					for _, h := range securityGroups(in.X.Domains(i)) {
 						in.namedBy(h, named)
 					}

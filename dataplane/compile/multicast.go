@@ -141,7 +141,7 @@ func (in *Input) multicastItems(u state.Unit) (state.Items, error) {
 func (in *Input) joined(b *pipeline.Builder, items *state.Items, d Domain, groups [2]uint32, member string) {
 	g := in.X.Graph()
 	if i, ok := graph.Lookup[*model.Interface](g, member); ok {
-		if in.X.Location(member) == in.Self && !outside(i.Mode) {
+		if in.X.Attached(member, in.Self) && !outside(i.Mode) {
 			items.Buckets = append(items.Buckets, state.Bucket{Group: groups[0],
 				Bucket: b.Bucket(pipeline.L2, i.ID, pipeline.Egress.Set(i.ID), flow.Resubmit{Table: pipeline.Deliver.ID})})
 		}

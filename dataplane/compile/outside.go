@@ -93,13 +93,13 @@ func (in *Input) attachElsewhere(b *pipeline.Builder, items *state.Items, i *mod
 }
 
 // inside keeps devices outside from sending with the MAC address of a station that is not behind their port, where there are any on this host. Devices on
-// the wire of a physical network may be the stations of other hosts.
+// the wire of a physical network may be the stations of other hosts, and such as are on the way to or from one.
 func (in *Input) inside(b *pipeline.Builder, i *model.Interface, s Station) {
 	if in.X.Location(i.UUID) == "" && i.Mode != model.InterfaceSimulated || !in.attachedHere(s.Domain) {
 		return
 	}
 	from := pipeline.Preds{pipeline.Network.Is(s.Domain.Number), flow.EthSrc.MAC(s.MAC)}
-	if s.Domain.physical() && !in.X.At(i.UUID, in.Self) {
+	if s.Domain.physical() && (in.moving(i) || !in.X.At(i.UUID, in.Self)) {
 		for _, a := range in.attachments(s.Domain) {
 			if a.at == in.Self {
 				b.Drop(pipeline.Outside, prioAllow, reason.WireSource, append(from[:2:2], pipeline.Ingress.Is(a.ID))...)

@@ -42,6 +42,9 @@ func (in *Input) reachable(own *pipeline.Builder, items *state.Items, i *model.I
 	local := flow.InPort.Is(uint64(flow.PortLocal))
 	switch i.Mode {
 	case model.InterfaceVIF:
+		if in.arriving(i) {
+			break // the host reaches it over the wire
+		}
 		own.Flow(pipeline.Underlay, prioAllow, fromHost(s), network, pipeline.Egress.Set(i.ID), flow.GotoTable{Table: pipeline.Deliver.ID})
 	case model.InterfaceSimulated: // but for legs: see towardsLeg
 		own.Drop(pipeline.Underlay, prioAllow, reason.Destination, fromHost(s)...)

@@ -26,12 +26,12 @@ var ruleSetFeature = feature{
 	items: func(in *Input, u state.Unit) (state.Items, error) { return in.compileRuleSet(ruleSet(u.UUID)) },
 	dirty: func(in *Input, e *span.Effects, add func(state.Unit)) {
 		for _, m := range e.Interfaces {
-			at, now := m.Datapaths()
+			was, is := m.Attached(in.Self)
 			before, after := m.Domains()
-			if at == in.Self {
+			if was {
 				add(ruleSetOf(before).unit())
 			}
-			if now == in.Self {
+			if is {
 				add(ruleSetOf(after).unit())
 			}
 		}
@@ -60,7 +60,7 @@ func (s ruleSet) unit() state.Unit { return state.Unit{Kind: "rule_set", UUID: s
 func (in *Input) localMembers(group string) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
 		for i := range in.X.InterfacesOf(group) {
-			if in.X.Location(i) == in.Self && !yield(i) {
+			if in.X.Attached(i, in.Self) && !yield(i) {
 				return
 			}
 		}

@@ -99,7 +99,7 @@ func (in *Input) stationIn(i *model.Interface) func(Domain) bool {
 			return slices.ContainsFunc(joins, func(j joined) bool { return j.UUID == d.UUID })
 		}
 	}
-	here := in.X.At(i.UUID, in.Self)
+	here := in.X.Location(i.UUID) == in.Self
 	return func(d Domain) bool { return here || !d.internal() }
 }
 

@@ -98,7 +98,7 @@ const (
 	PuntReject   PuntClass = 5 // a packet that a rule rejects
 	PuntLog      PuntClass = 6 // a copy of a packet that a rule has decided
 	PuntProbe    PuntClass = 7 // a probe of the underlay's MTU that has come back
-	PuntActivate PuntClass = 8 // the first frame of a guest that has moved here
+	PuntActivate PuntClass = 8 // what an interface sends that is about to move here
 	PuntND       PuntClass = 9 // a neighbour solicitation that the datapath cannot make an advertisement
 )
 
@@ -114,7 +114,7 @@ var puntClasses = []struct {
 	{PuntReject, "reject", "tells the sender that a rule rejects the packet"},
 	{PuntLog, "log", "logs that a rule has decided the packet, of which this is a copy"},
 	{PuntProbe, "probe", "hears a probe of the underlay's MTU that has come back"},
-	{PuntActivate, "activate", "is not sent these yet: the first frame of a guest that has moved here"},
+	{PuntActivate, "activate", "tells the manager that a guest which was to move here has come"},
 	{PuntND, "nd", "answers a neighbour solicitation, where the datapath cannot"},
 }
 

@@ -22,8 +22,8 @@ var (
 		Matches: []flow.Field{flow.TunSrc, flow.TunIPv6Src}, Next: []uint8{idTunnelKey}, Miss: reason.TunnelPeer,
 	}
 	TunnelKey = &Table{
-		ID: idTunnelKey, Name: "tunnel_key", Doc: "The tunnel's key is the domain, the route link, or the mirror.",
-		Matches: []flow.Field{flow.TunID}, Writes: []Register{Network, RouteLink, Class, Ingress, Egress}, Sets: []flow.Field{flow.InPort, flow.TunID, flow.TunDst, flow.TunIPv6Dst}, Next: []uint8{idPunt, idL2, idL3Route}, Again: []uint8{idMirror}, Outputs: true, Miss: reason.TunnelKey,
+		ID: idTunnelKey, Name: "tunnel_key", Doc: "The tunnel's key is the domain, the route link, or the mirror. What the former host of an interface sends on has a key of its own, and goes to that interface or nowhere.",
+		Matches: []flow.Field{flow.TunID, flow.EthDst}, Writes: []Register{Network, RouteLink, Class, Ingress, Egress}, Sets: []flow.Field{flow.InPort, flow.TunID, flow.TunDst, flow.TunIPv6Dst}, Next: []uint8{idPunt, idL2, idL3Route, idDeliver}, Again: []uint8{idMirror}, Outputs: true, Miss: reason.TunnelKey,
 	}
 	Underlay = &Table{
 		ID: idUnderlay, Name: "underlay", Doc: "Frames of the NIC and of the host, where there is more to do with them than to pass them on: those of other hosts without encapsulation, by the MAC address that sends or that stands for a domain; those for a physical network's stations on this host; those of the host's interface of mode internal. All others pass between NIC and host, and nothing here keeps them from it.",
@@ -35,8 +35,8 @@ var (
 		Matches: []flow.Field{flow.EthType, flow.IPv4Dst, flow.IPv6Dst}, Sets: []flow.Field{flow.EthDst}, Next: []uint8{idL2}, MissTo: idL2,
 	}
 	GuardMAC = &Table{
-		ID: idGuardMAC, Name: "guard_mac", Doc: "Port security, first half: an interface sends from its own MAC addresses only.",
-		Matches: []flow.Field{flow.EthSrc, flow.VLANVID}, Reads: []Register{Ingress}, Next: []uint8{idGuardAddress}, Miss: reason.MACSource,
+		ID: idGuardMAC, Name: "guard_mac", Doc: "Port security, first half: an interface sends from its own MAC addresses only. The agent hears of what an interface sends that is about to move here: it has come.",
+		Matches: []flow.Field{flow.EthSrc, flow.VLANVID}, Reads: []Register{Ingress}, Writes: []Register{Class}, Next: []uint8{idGuardAddress}, Again: []uint8{idPunt}, Miss: reason.MACSource,
 	}
 	GuardAddress = &Table{
 		ID: idGuardAddress, Name: "guard_address", Doc: "Port security, second half: an interface sends from its own IP addresses only, also as the sender of ARP and ND. The address says which domain the packet is in; who has none yet may ask by DHCP for one, in no domain. On a segment addresses are free, and for an interface that routes.",

@@ -47,8 +47,8 @@ var hooks = map[*model.Resource]hook{
 	model.IPRetentions:              {before: beginRetention},
 }
 
-// maxVNI is the largest identifier of 24 bits that is allocated; those above it are the data plane's own (model.ReservedVNI).
-const maxVNI = model.ReservedVNI - 1
+// maxVNI is the largest identifier that is allocated; what is above, and that with model.SentOnVNI added, is the data plane's own.
+const maxVNI = model.SentOnVNI - model.ReservedVNIs - 1
 
 func fillNetwork(o model.Object) {
 	if n := o.(*model.Network); n.DomainName == "" {

@@ -24,7 +24,9 @@ func (t *relations) notePlace(o model.Object) {
 	case *model.InterfacePort:
 		at(o.InterfaceUUID, o.DatapathUUID)
 	case *model.ActiveInterface:
-		at(o.InterfaceUUID, o.DatapathUUID)
+		for _, d := range placesOfRow(o) {
+			at(o.InterfaceUUID, d)
+		}
 	case *model.IPLease:
 		in(o.InterfaceUUID, networks, o.NetworkUUID)
 	case *model.MACLease:
@@ -119,6 +121,11 @@ func newPlaces() places {
 	}
 }
 
+// placesOfRow gives the datapaths where an interface was found: also where it moves to, which must be ready, and where it came from, which still gets its frames.
+func placesOfRow(a *model.ActiveInterface) []string {
+	return slices.DeleteFunc([]string{a.DatapathUUID, a.TargetDatapathUUID, a.PreviousDatapathUUID}, func(d string) bool { return d == "" })
+}
+
 // placesOf gives the datapaths where an interface is: those that its ports are pinned to, and where its port was found.
 func (r *reconciler) placesOf(iface string) []string {
 	if ds, ok := r.places.of[iface]; ok {
@@ -131,7 +138,7 @@ func (r *reconciler) placesOf(iface string) []string {
 		}
 	}
 	for o := range r.rd.Referrers(iface, "active_interfaces.interface_uuid") {
-		out = append(out, o.(*model.ActiveInterface).DatapathUUID)
+		out = append(out, placesOfRow(o.(*model.ActiveInterface))...)
 	}
 	r.places.of[iface] = unique(out)
 	return r.places.of[iface]
@@ -227,8 +234,10 @@ func (r *reconciler) onDatapath(datapath string) map[object]struct{} {
 	for o := range r.rd.Referrers(datapath, "interface_ports.datapath_uuid") {
 		add(o.(*model.InterfacePort).InterfaceUUID)
 	}
-	for o := range r.rd.Referrers(datapath, "active_interfaces.datapath_uuid") {
-		add(o.(*model.ActiveInterface).InterfaceUUID)
+	for _, ref := range []string{"active_interfaces.datapath_uuid", "active_interfaces.target_datapath_uuid", "active_interfaces.previous_datapath_uuid"} {
+		for o := range r.rd.Referrers(datapath, ref) {
+			add(o.(*model.ActiveInterface).InterfaceUUID)
+		}
 	}
 	r.places.on[datapath] = on
 	return on

@@ -244,7 +244,11 @@ func (w *world) activeKeys() map[string]bool {
 		}
 	}
 	for _, a := range all[*model.ActiveInterface](w, model.ActiveInterfaces) {
-		at[a.InterfaceUUID] = append(at[a.InterfaceUUID], a.DatapathUUID)
+		for _, d := range []string{a.DatapathUUID, a.TargetDatapathUUID, a.PreviousDatapathUUID} {
+			if d != "" {
+				at[a.InterfaceUUID] = append(at[a.InterfaceUUID], d)
+			}
+		}
 	}
 	out := map[string]bool{}
 	link := func(d, l string) { out["datapath_route_link "+d+" "+l] = true }
@@ -455,7 +459,13 @@ func (x *tx) step(t *rapid.T) {
 		o = p
 	case 14:
 		g := guest()
-		o = &model.ActiveInterface{Meta: name(model.ActiveInterfaces, tail(g)), InterfaceUUID: g, DatapathUUID: datapath()}
+		a := &model.ActiveInterface{Meta: name(model.ActiveInterfaces, tail(g)), InterfaceUUID: g, DatapathUUID: datapath()}
+		if n("moves", 3) == 0 {
+			a.TargetDatapathUUID = datapath()
+		} else if n("moved", 3) == 0 {
+			a.PreviousDatapathUUID = datapath()
+		}
+		o = a
 	case 15, 16:
 		l := &model.IPLease{Meta: name(model.IPLeases, "g", fmt.Sprint(n("lease", 5))), NetworkUUID: network(), IPv4Address: netip.AddrFrom4([4]byte{10, 0, 0, 1})}
 		if n("leased", 5) > 0 {

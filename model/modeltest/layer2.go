@@ -110,7 +110,11 @@ func (d draw) port() model.Object {
 
 func (d draw) active() model.Object {
 	k := d.n("interface", interfaces)
-	return &model.ActiveInterface{Meta: meta("aif", k), InterfaceUUID: fmt.Sprintf("if-%d", k), DatapathUUID: d.host(), PortName: fmt.Sprintf("port%d", k)}
+	a := &model.ActiveInterface{Meta: meta("aif", k), InterfaceUUID: fmt.Sprintf("if-%d", k), DatapathUUID: d.host(), PortName: fmt.Sprintf("port%d", k)}
+	if d.n("moves", 3) == 0 {
+		a.TargetDatapathUUID, a.PreviousDatapathUUID = d.sometimes(d.host), d.sometimes(d.host)
+	}
+	return a
 }
 
 func (d draw) macLease() model.Object {

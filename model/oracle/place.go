@@ -89,33 +89,35 @@ func (w *World) domainAt(uuid string, h *host) *domain {
 	return w.domains[internalKey(uuid, h)]
 }
 
-// addPresence finds the hosts where each domain is present: an interface of it is located there, and if it is virtual it is wired to the host.
+// addPresence finds the hosts where each domain is present: an interface of it is located there, moves there or has just left, and if it is virtual it
+// is wired to the host.
 //
 // Open: of a segment with networks the wiring of the segment counts, and an interface is of it by a lease in one of its networks too.
 func (w *World) addPresence() {
 	t, _ := graph.Lookup[*model.Topology](w.g, model.DefaultTopology)
 	automatic := t != nil && t.Automatic
 	for _, i := range w.interfaces {
-		h := i.location
-		if h == nil {
+		if i.location == nil {
 			continue
 		}
-		for _, uuid := range w.belongsTo(i) {
-			d := w.domainAt(uuid, h)
-			if d == nil {
-				continue
-			}
-			wired := !d.carried || automatic
-			if !wired && d.segment {
-				_, wired = w.g.ByUnique(model.DatapathSegments, "pair", h.uuid, d.uuid)
-			} else if !wired {
-				_, wired = w.g.ByUnique(model.DatapathNetworks, "pair", h.uuid, d.uuid)
-			}
-			if wired {
-				d.present[h] = true
+		for _, h := range append([]*host{i.location}, i.passing...) {
+			for _, uuid := range w.belongsTo(i) {
+				if d := w.domainAt(uuid, h); d != nil && (!d.carried || automatic || w.wired(d, h)) {
+					d.present[h] = true
+				}
 			}
 		}
 	}
+}
+
+// wired reports whether a row wires the domain to the host.
+func (w *World) wired(d *domain, h *host) bool {
+	rows := model.DatapathNetworks
+	if d.segment {
+		rows = model.DatapathSegments
+	}
+	_, ok := w.g.ByUnique(rows, "pair", h.uuid, d.uuid)
+	return ok
 }
 
 // belongsTo gives the uuids of networks and segments that the interface is in: by leases, static associations, and VLAN translations.

@@ -105,6 +105,7 @@ func each[T model.Object](g *graph.Graph, r *model.Resource) func(func(T) bool) 
 type iface struct {
 	*model.Interface
 	location *host              // nil for nowhere, and for a simulated interface without an owner
+	passing  []*host            // those that it moves to or has just left: its domains are present there too
 	port     string             // its port at location, "" without one
 	macs     []macLease         // by id
 	sends    map[model.MAC]*may // what it may send with each
@@ -148,6 +149,11 @@ func (w *World) addInterface(o *model.Interface) {
 		for _, a := range graph.Children[*model.ActiveInterface](w.g, o.UUID, "active_interfaces.interface_uuid") {
 			if h := w.hostByUUID[a.DatapathUUID]; h != nil && i.location == nil {
 				i.location = h
+				for _, other := range []string{a.TargetDatapathUUID, a.PreviousDatapathUUID} {
+					if h := w.hostByUUID[other]; h != nil && o.Mode == model.InterfaceVIF {
+						i.passing = append(i.passing, h)
+					}
+				}
 			}
 		}
 	}

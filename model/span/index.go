@@ -24,6 +24,8 @@ const (
 	refPortDatapath    = "interface_ports.datapath_uuid"
 	refActiveInterface = "active_interfaces.interface_uuid"
 	refActiveDatapath  = "active_interfaces.datapath_uuid"
+	refActiveTarget    = "active_interfaces.target_datapath_uuid"
+	refActivePrevious  = "active_interfaces.previous_datapath_uuid"
 	refLeaseInterface  = "ip_leases.interface_uuid"
 	refLeaseNetwork    = "ip_leases.network_uuid"
 	refNetworkSegment  = "networks.segment_uuid"
@@ -92,6 +94,11 @@ type Moved struct{ old, new attachment }
 
 // Datapaths gives where the interface was and is, "" for nowhere.
 func (m Moved) Datapaths() (before, after string) { return m.old.datapath, m.new.datapath }
+
+// Attached tells whether the host had the interface's port, and has it, or was or is about to.
+func (m Moved) Attached(host string) (before, after bool) {
+	return m.old.holds(host), m.new.holds(host)
+}
 
 // Networks gives the networks that the interface was or is in.
 func (m Moved) Networks() []string {
@@ -205,9 +212,11 @@ func (x *Index) Apply(changes []graph.Change) *Effects {
 	}
 	delete(e.Interfaces, "")
 	for i := range e.Interfaces {
-		for _, n := range x.interfaces[i].domains {
-			p := Pair{n, x.interfaces[i].datapath}
-			was[p] = x.Present(p)
+		for d := range x.interfaces[i].places() {
+			for _, n := range x.interfaces[i].domains {
+				p := Pair{n, d}
+				was[p] = x.Present(p)
+			}
 		}
 	}
 
@@ -224,10 +233,12 @@ func (x *Index) Apply(changes []graph.Change) *Effects {
 	}
 	for i := range e.Interfaces {
 		m := Moved{old: x.interfaces[i], new: x.derive(i)}
-		for _, n := range m.new.domains {
-			p := Pair{n, m.new.datapath}
-			if _, ok := was[p]; !ok {
-				was[p] = x.Present(p)
+		for d := range m.new.places() {
+			for _, n := range m.new.domains {
+				p := Pair{n, d}
+				if _, ok := was[p]; !ok {
+					was[p] = x.Present(p)
+				}
 			}
 		}
 		e.Interfaces[i] = m
@@ -254,34 +265,32 @@ func (x *Index) attach(uuid string, a attachment) {
 		return
 	}
 	x.interfaces[uuid] = a
-	if a.datapath == "" {
-		return
-	}
-	for _, n := range a.domains {
-		if x.counts[n] == nil {
-			x.counts[n] = map[string]int{}
+	for d := range a.places() {
+		for _, n := range a.domains {
+			if x.counts[n] == nil {
+				x.counts[n] = map[string]int{}
+			}
+			x.counts[n][d]++
+			if x.on[d] == nil {
+				x.on[d] = map[string]struct{}{}
+			}
+			x.on[d][n] = struct{}{}
 		}
-		x.counts[n][a.datapath]++
-		if x.on[a.datapath] == nil {
-			x.on[a.datapath] = map[string]struct{}{}
-		}
-		x.on[a.datapath][n] = struct{}{}
 	}
 }
 
 func (x *Index) detach(a attachment) {
-	if a.datapath == "" {
-		return
-	}
-	for _, n := range a.domains {
-		if x.counts[n][a.datapath]--; x.counts[n][a.datapath] > 0 {
-			continue
-		}
-		if delete(x.counts[n], a.datapath); len(x.counts[n]) == 0 {
-			delete(x.counts, n)
-		}
-		if delete(x.on[a.datapath], n); len(x.on[a.datapath]) == 0 {
-			delete(x.on, a.datapath)
+	for d := range a.places() {
+		for _, n := range a.domains {
+			if x.counts[n][d]--; x.counts[n][d] > 0 {
+				continue
+			}
+			if delete(x.counts[n], d); len(x.counts[n]) == 0 {
+				delete(x.counts, n)
+			}
+			if delete(x.on[d], n); len(x.on[d]) == 0 {
+				delete(x.on, d)
+			}
 		}
 	}
 }

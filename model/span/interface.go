@@ -13,10 +13,39 @@ type attachment struct {
 	datapath  string   // where it is; "" for nowhere, or of a simulated one that is not pinned wherever a virtual domain of it is
 	simulated bool     // it may be a leg
 	domains   []string // sorted: mirrors, networks, route links, segments, security groups
+	move      Move
 }
 
+// Move says that an interface is on its way: where it goes to, and where it came from. A host that is neither is "".
+type Move struct{ Target, Previous string }
+
 func (a attachment) equal(b attachment) bool {
-	return a.datapath == b.datapath && a.simulated == b.simulated && slices.Equal(a.domains, b.domains)
+	return a.datapath == b.datapath && a.simulated == b.simulated && a.move == b.move && slices.Equal(a.domains, b.domains)
+}
+
+// places gives the hosts where its domains are present by it: those of a move too, each once.
+func (a attachment) places() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if a.datapath == "" || !yield(a.datapath) {
+			return
+		}
+		if a.move.Target != "" && !yield(a.move.Target) {
+			return
+		}
+		if p := a.move.Previous; p != "" && p != a.move.Target {
+			yield(p)
+		}
+	}
+}
+
+// has reports whether the host is one of places.
+func (a attachment) has(host string) bool {
+	return host != "" && a.datapath != "" && (host == a.datapath || host == a.move.Target || host == a.move.Previous)
+}
+
+// holds reports whether the host has its port, or is about to.
+func (a attachment) holds(host string) bool {
+	return host != "" && a.datapath != "" && (host == a.datapath || host == a.move.Target)
 }
 
 // networks gives the networks among the domains.
@@ -51,7 +80,10 @@ func (x *Index) derive(uuid string) attachment {
 	a := attachment{simulated: i.Mode == model.InterfaceSimulated}
 	a.datapath = x.owner(uuid)
 	if a.datapath == "" && !a.simulated {
-		a.datapath = x.found(uuid)
+		a.datapath, a.move = x.found(uuid)
+	}
+	if i.Mode != model.InterfaceVIF {
+		a.move = Move{}
 	}
 	for o := range x.g.Referrers(uuid, refLeaseInterface) {
 		x.joinNetwork(&a, o.(*model.IPLease).NetworkUUID)
@@ -107,8 +139,8 @@ func (x *Index) owner(iface string) string {
 	return first.DatapathUUID
 }
 
-// found gives the datapath where the interface's port was found.
-func (x *Index) found(iface string) string {
+// found gives the datapath where the interface's port was found, and on which way it is.
+func (x *Index) found(iface string) (string, Move) {
 	var first *model.ActiveInterface
 	for o := range x.g.Referrers(iface, refActiveInterface) {
 		if a := o.(*model.ActiveInterface); first == nil || a.ID < first.ID {
@@ -116,21 +148,34 @@ func (x *Index) found(iface string) string {
 		}
 	}
 	if first == nil {
-		return ""
+		return "", Move{}
 	}
-	return first.DatapathUUID
+	m := Move{first.TargetDatapathUUID, first.PreviousDatapathUUID}
+	if m.Target == first.DatapathUUID {
+		m.Target = ""
+	}
+	if m.Previous == first.DatapathUUID {
+		m.Previous = ""
+	}
+	return first.DatapathUUID, m
 }
 
-// Location gives the datapath where the interface is: its owner, or where its port was found. It is "" for one that is nowhere yet,
-// and for a simulated interface without an owner, which At knows more of.
+// Location gives the datapath where the interface is, where others send to: its owner, or where its port was found. It is "" for one that is
+// nowhere yet, and for a simulated interface without an owner, which At knows more of.
 func (x *Index) Location(iface string) string { return x.interfaces[iface].datapath }
 
-// At reports whether the interface is at the host: located there, or simulated, without an owner, and in a network or
+// Move says whether the interface is on its way.
+func (x *Index) Move(iface string) Move { return x.interfaces[iface].move }
+
+// Attached reports whether the host has the interface's port, or is about to: the interface is located there, or moves there.
+func (x *Index) Attached(iface, host string) bool { return x.interfaces[iface].holds(host) }
+
+// At reports whether the interface is at the host: attached there, or simulated, without an owner, and in a network or
 // segment that the host has and that is not physical.
 func (x *Index) At(iface, host string) bool {
 	a := x.interfaces[iface]
 	if a.datapath != "" || !a.simulated {
-		return a.datapath == host && host != ""
+		return a.holds(host)
 	}
 	here := func(domain string) bool { return !x.physical(domain) && x.has(host, domain) }
 	return slices.ContainsFunc(a.networks(), here) || slices.ContainsFunc(a.of(model.Segments), here)
@@ -143,18 +188,29 @@ func (x *Index) Networks(iface string) []string { return x.interfaces[iface].net
 // route links. Do not change the slice.
 func (x *Index) Domains(iface string) []string { return x.interfaces[iface].domains }
 
-// InterfacesAt gives the interfaces that are located on the datapath, host interfaces among them, in no order and some of them more
+// InterfacesAt gives the interfaces that are attached to the datapath, host interfaces among them, in no order and some of them more
 // than once.
 func (x *Index) InterfacesAt(datapath string) iter.Seq[string] {
+	return x.interfacesAt(datapath, attachment.holds, refActiveDatapath, refActiveTarget)
+}
+
+// placedAt is InterfacesAt, with those that have just left the datapath.
+func (x *Index) placedAt(datapath string) iter.Seq[string] {
+	return x.interfacesAt(datapath, attachment.has, refActiveDatapath, refActiveTarget, refActivePrevious)
+}
+
+func (x *Index) interfacesAt(datapath string, is func(attachment, string) bool, refs ...string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for o := range x.g.Referrers(datapath, refPortDatapath) {
-			if i := o.(*model.InterfacePort).InterfaceUUID; x.Location(i) == datapath && !yield(i) {
+			if i := o.(*model.InterfacePort).InterfaceUUID; is(x.interfaces[i], datapath) && !yield(i) {
 				return
 			}
 		}
-		for o := range x.g.Referrers(datapath, refActiveDatapath) {
-			if i := o.(*model.ActiveInterface).InterfaceUUID; x.Location(i) == datapath && !yield(i) {
-				return
+		for _, ref := range refs {
+			for o := range x.g.Referrers(datapath, ref) {
+				if i := o.(*model.ActiveInterface).InterfaceUUID; is(x.interfaces[i], datapath) && !yield(i) {
+					return
+				}
 			}
 		}
 	}

@@ -15,7 +15,7 @@ import (
 //	present      hosts on which what the object refers to is present
 //	datapath     the host itself, and hosts with which it exchanges frames of a virtual network, a segment, a route link or a mirror: the one has
 //	             it present, the other has it or needs it
-//	interface    the host where it is; a host interface also hosts that have its datapath, another one hosts that have a domain that it is in: a leg
+//	interface    the host where it is, and those of a move; a host interface also hosts that have its datapath, another one hosts that have a domain that it is in: a leg
 //	             those that have a route link which it leads into, for one. Internal networks do not count, as each host has its own
 //	lease        hosts that have the interface and the network; of a host interface, and of one that shares a security group with
 //	             them, also hosts without the network
@@ -56,9 +56,9 @@ func (x *Index) Reach(o model.Object) func(host string) bool {
 		if i.Mode == model.InterfaceHost {
 			return reaches
 		}
-		at := x.interfaces[i.UUID].datapath
+		a := x.interfaces[i.UUID]
 		return func(host string) bool {
-			return reaches(host) && (x.has(host, l.NetworkUUID) && (at == host || at == "" || !x.internal(l.NetworkUUID)) || x.hasGroupOf(host, i.UUID))
+			return reaches(host) && (x.has(host, l.NetworkUUID) && (a.has(host) || a.datapath == "" || !x.internal(l.NetworkUUID)) || x.hasGroupOf(host, i.UUID))
 		}
 	case "local", "translation":
 		i, ok := graph.Lookup[*model.Interface](x.g, r.Field(r.Reach.With[0]).Text(o))
@@ -93,7 +93,7 @@ func (x *Index) Reach(o model.Object) func(host string) bool {
 func (x *Index) reachOfInterface(i *model.Interface) func(host string) bool {
 	a := x.interfaces[i.UUID]
 	return func(host string) bool {
-		if a.datapath == host {
+		if a.datapath == host || a.has(host) {
 			return true
 		}
 		if i.Mode == model.InterfaceHost {

@@ -40,7 +40,7 @@ func (v *View) Snapshot(x *Index) []model.Object {
 	c := candidates{x: x}
 	c.add(model.DefaultTopology)
 	c.datapath(v.host)
-	for i := range x.InterfacesAt(v.host) {
+	for i := range x.placedAt(v.host) {
 		c.object(i)
 	}
 	for n := range x.NetworksOn(v.host) {
@@ -266,7 +266,9 @@ func (e *Effects) recast(x *Index) map[string]struct{} {
 func (m Moved) hosts(x *Index, e *Effects, host bool) map[string]struct{} {
 	hs := map[string]struct{}{}
 	for _, a := range []attachment{m.old, m.new} {
-		hs[a.datapath] = struct{}{}
+		for d := range a.places() {
+			hs[d] = struct{}{}
+		}
 		if host {
 			x.hostsOfDatapath(e, a.datapath, hs)
 		}

@@ -12,6 +12,7 @@
 //	  ◄─────────────────── Delta{r+1}
 //	  Ack{r+1, problems} ──────────►
 //	  Asked ───────────────────────►  (a guest without lease asks by DHCP)
+//	  Arrived ─────────────────────►  (a guest that was to move here sends from here)
 //
 // The package holds the messages and their framing, no connection and no policy. Imported by manager/sync and agent/sync.
 package wire
@@ -46,6 +47,8 @@ type FromAgent struct {
 	Ack   *Ack   `json:"ack,omitempty"`
 	Ports *Ports `json:"ports,omitempty"`
 	Asked *Asked `json:"asked,omitempty"`
+
+	Arrived *Arrived `json:"arrived,omitempty"`
 }
 
 // Hello is the agent's first message.
@@ -95,6 +98,20 @@ type Asked struct {
 
 // MaxAsked bounds the interfaces of one Asked.
 const MaxAsked = 1000
+
+// Arrived says that guests send from this host whose interfaces are to move here: they are here from now on.
+type Arrived struct {
+	Interfaces []Arrival `json:"interfaces"` // at most MaxArrived
+}
+
+// Arrival is an interface with the port that its guest sends from.
+type Arrival struct {
+	UUID string `json:"uuid"`
+	Port string `json:"port"` // its iface-id, or its name
+}
+
+// MaxArrived bounds the interfaces of one Arrived.
+const MaxArrived = 1000
 
 // FromManager is one message of a manager: exactly one member is set, none for a ping.
 type FromManager struct {

@@ -27,6 +27,7 @@ type services struct {
 	nextHops *nextHops
 	learner  *learner
 	prober   *prober
+	arrivals *arrivals
 }
 
 // worker is a service, and how often it looks for something to do.
@@ -38,7 +39,7 @@ type worker struct {
 func newServices(d *desk) *services {
 	s := &services{
 		desk: d, workers: map[*lane]worker{},
-		dhcp: &dhcpService{desk: d}, nextHops: newNextHops(d), learner: newLearner(d), prober: &prober{desk: d},
+		dhcp: &dhcpService{desk: d}, nextHops: newNextHops(d), learner: newLearner(d), prober: &prober{desk: d}, arrivals: &arrivals{desk: d},
 	}
 	add := func(c pipeline.PuntClass, work service, every time.Duration) {
 		l := newLane(c)
@@ -53,6 +54,7 @@ func newServices(d *desk) *services {
 	add(pipeline.PuntLog, &ruleLog{desk: d}, tickEvery)
 	add(pipeline.PuntProbe, s.prober, probeTick)
 	add(pipeline.PuntND, &advertiser{d}, tickEvery)
+	add(pipeline.PuntActivate, s.arrivals, tickEvery)
 	return s
 }
 

@@ -187,6 +187,16 @@ func (c *Client) AttachIPLease(ctx context.Context, uuid string, p Params) (*Ite
 	return call[model.IPLease](ctx, c, Request{Method: http.MethodPut, Path: "ip_leases/" + url.PathEscape(uuid) + "/attach", Body: p})
 }
 
+// MoveInterface announces that an interface moves to another host: it is there from its guest's first frame on.
+func (c *Client) MoveInterface(ctx context.Context, uuid, datapathUUID string) (*Item[model.Interface], error) {
+	return call[model.Interface](ctx, c, Request{Method: http.MethodPost, Path: "interfaces/" + url.PathEscape(uuid) + "/move", Body: Params{"datapath_uuid": datapathUUID}})
+}
+
+// CancelMove takes that back.
+func (c *Client) CancelMove(ctx context.Context, uuid string) (*Item[model.Interface], error) {
+	return call[model.Interface](ctx, c, Request{Method: http.MethodDelete, Path: "interfaces/" + url.PathEscape(uuid) + "/move"})
+}
+
 // ReleaseIPLease takes an ip lease from its interface; the address stays taken.
 func (c *Client) ReleaseIPLease(ctx context.Context, uuid string) (*Item[model.IPLease], error) {
 	return call[model.IPLease](ctx, c, Request{Method: http.MethodPut, Path: "ip_leases/" + url.PathEscape(uuid) + "/release"})

@@ -151,6 +151,16 @@ func (c *Client) Asked(iface string) {
 	}
 }
 
+// Arrived tells the manager that a guest sends from this host whose interface is to move here. It does not block; with no stream it is
+// dropped, as the guest will send again.
+func (c *Client) Arrived(a wire.Arrival) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.send != nil {
+		c.send.arrived(a)
+	}
+}
+
 // Ports tells the manager of the bridge's ports; the lists are complete each time and may not be changed afterwards. It does
 // not block: of several the last is sent, and it is said again on each new stream. Lists that do not fit into a message
 // are not sent: a shortened one would say that ports have gone.

@@ -234,6 +234,27 @@ func TestAckAndPorts(t *testing.T) {
 	}
 }
 
+// What guests have come is said at once, each once, and not on a later stream.
+func TestArrived(t *testing.T) {
+	s, h := newScript(t), newRecorder()
+	c := start(t, h, nil, s.url)
+	a, b := wire.Arrival{UUID: "if-a", Port: "tap0"}, wire.Arrival{UUID: "if-b", Port: "tap1"}
+	c.Arrived(a) // to nobody
+	p := s.next()
+	p.say(welcome(), bookmark(5))
+	h.expect(t, "snapshot 5 s dp-1 []")
+	c.Arrived(b)
+	if got := receive(t, p.said, "arrival"); got.Arrived == nil || !cmp.Equal(got.Arrived.Interfaces, []wire.Arrival{b}) {
+		t.Errorf("got %+v", got)
+	}
+	for range 2 * wire.MaxArrived {
+		c.Arrived(a)
+	}
+	if got := receive(t, p.said, "arrival"); got.Arrived == nil || !cmp.Equal(got.Arrived.Interfaces, []wire.Arrival{a}) {
+		t.Errorf("got %+v", got)
+	}
+}
+
 // What the agent says fits into a line, however much it is, and the last word wins.
 func TestMuchToSay(t *testing.T) {
 	s, h := newScript(t), newRecorder()

@@ -26,6 +26,7 @@ type outbox struct {
 	nextAck     *wire.Ack
 	nextPorts   *wire.Ports
 	nextAsked   map[string]struct{}
+	nextArrived []wire.Arrival
 	first, last int64 // revisions that have been handed over on this stream
 }
 
@@ -73,6 +74,17 @@ func (o *outbox) asked(iface string) {
 	o.nudge()
 }
 
+// arrived adds an interface once, unless there are too many: its guest will send again.
+func (o *outbox) arrived(a wire.Arrival) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.nextArrived) >= wire.MaxArrived || slices.Contains(o.nextArrived, a) {
+		return
+	}
+	o.nextArrived = append(o.nextArrived, a)
+	o.nudge()
+}
+
 func (o *outbox) nudge() {
 	select {
 	case o.wake <- struct{}{}:
@@ -110,6 +122,9 @@ func (o *outbox) run(ctx context.Context, w io.Writer, hello wire.Hello, interva
 func (o *outbox) take() (messages []wire.FromAgent) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.nextArrived != nil { // first: guests wait
+		messages = append(messages, wire.FromAgent{Arrived: &wire.Arrived{Interfaces: o.nextArrived}})
+	}
 	if o.nextAck != nil {
 		messages = append(messages, wire.FromAgent{Ack: o.nextAck})
 	}
@@ -119,7 +134,7 @@ func (o *outbox) take() (messages []wire.FromAgent) {
 	if o.nextAsked != nil {
 		messages = append(messages, wire.FromAgent{Asked: &wire.Asked{Interfaces: slices.Sorted(maps.Keys(o.nextAsked))}})
 	}
-	o.nextAck, o.nextPorts, o.nextAsked = nil, nil, nil
+	o.nextAck, o.nextPorts, o.nextAsked, o.nextArrived = nil, nil, nil, nil
 	return messages
 }
 

@@ -30,6 +30,8 @@ type UseCases interface {
 
 	AttachIPLease(ctx context.Context, uuid string, p app.Params, w app.Write) (*app.Result, error)
 	ReleaseIPLease(ctx context.Context, uuid string, w app.Write) (*app.Result, error)
+	MoveInterface(ctx context.Context, uuid string, p app.Params, w app.Write) (*app.Result, error)
+	CancelMove(ctx context.Context, uuid string, w app.Write) (*app.Result, error)
 	AllocateIPLease(ctx context.Context, policyUUID string, p app.Params, w app.Write) (*app.Result, error)
 }
 

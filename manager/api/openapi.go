@@ -337,6 +337,15 @@ func fixedPaths(paths *record) {
 		return record{{"parameters", params}, {"put", operation{id: id, tag: model.IPLeases.Plural, summary: summary, params: refParams(append(slices.Clone(writeControls), "IfMatch")...),
 			body: object(props, required, ""), answer: ref("schemas", camel(model.IPLeases.Name)), etag: true, write: true, errors: changeErrors}.record()}}
 	}
+	moves := func(method, id, summary string, required []string, props record) record {
+		return record{{method, operation{id: id, tag: model.Interfaces.Plural, summary: summary, params: refParams(append(slices.Clone(writeControls), "IfMatch")...),
+			body: object(props, required, ""), answer: ref("schemas", camel(model.Interfaces.Name)), etag: true, write: true, errors: changeErrors}.record()}}
+	}
+	move := record{{"parameters", []any{pathParam("uuid", model.Interfaces)}}}
+	move = append(move, moves("post", "moveInterface", "Announce that an interface moves to another host, which gets ready for it. It is there from its guest's first frame on.", []string{"datapath_uuid"},
+		record{{"datapath_uuid", uuidSchema(model.Datapaths)}})...)
+	move = append(move, moves("delete", "cancelMove", "Take back that an interface moves to another host.", nil, record{})...)
+	paths.add("/interfaces/{uuid}/move", move)
 	paths.add("/ip_leases/{uuid}/attach", act("attachIPLease", "Give an IP lease to an interface, or to one of its MAC leases.", item, nil,
 		record{{"interface_uuid", uuidSchema(model.Interfaces)}, {"mac_lease_uuid", uuidSchema(model.MACLeases)}}))
 	paths.add("/ip_leases/{uuid}/release", act("releaseIPLease", "Take an IP lease from its interface.", item, nil, record{}))

@@ -149,10 +149,18 @@ func flatInterface(g *graph.Graph, i *model.Interface, sel selection) record {
 	return rec
 }
 
-// flatMembers gives the parameters of an interface's creation that its responses show again.
+// flatMembers gives the parameters of an interface's creation that its responses show again, and where it was found.
 func flatMembers() []*model.Field {
-	return slices.DeleteFunc(slices.Clone(model.Interfaces.Inputs), func(f *model.Field) bool { return flatSources[f.Name].resource == nil })
+	fields := slices.DeleteFunc(slices.Clone(model.Interfaces.Inputs), func(f *model.Field) bool { return flatSources[f.Name].resource == nil })
+	return append(fields, placeMembers...)
 }
+
+// placeMembers are where an interface was found, and on which way it is.
+var placeMembers = func() []*model.Field {
+	active := *model.ActiveInterfaces.Field("datapath_uuid")
+	active.Name, active.Required, active.Doc = "active_datapath_uuid", false, "Host where the interface is because its port was found there."
+	return []*model.Field{&active, model.ActiveInterfaces.Field("target_datapath_uuid"), model.ActiveInterfaces.Field("previous_datapath_uuid")}
+}()
 
 // flatSources are the fields of an interface's port and leases that its flattened members are read from.
 var flatSources = map[string]struct {
@@ -162,6 +170,8 @@ var flatSources = map[string]struct {
 	"mac_address": {model.MACLeases, "mac_address"}, "segment_uuid": {model.MACLeases, "segment_uuid"}, "network_uuid": {model.IPLeases, "network_uuid"},
 	"ipv4_address": {model.IPLeases, "ipv4_address"}, "ipv6_address": {model.IPLeases, "ipv6_address"},
 	"owner_datapath_uuid": {model.InterfacePorts, "datapath_uuid"}, "port_name": {model.InterfacePorts, "port_name"},
+	"active_datapath_uuid": {model.ActiveInterfaces, "datapath_uuid"}, "target_datapath_uuid": {model.ActiveInterfaces, "target_datapath_uuid"},
+	"previous_datapath_uuid": {model.ActiveInterfaces, "previous_datapath_uuid"},
 }
 
 // interfacesBy gives, by id, the interfaces that hold the value, which is not empty, of a flattened member.

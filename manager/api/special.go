@@ -14,6 +14,8 @@ func (h *handler) action(r *model.Resource, path string) methods {
 		return methods{http.MethodPut: h.attachLease}
 	case "ip_leases/release":
 		return methods{http.MethodPut: h.releaseLease}
+	case "interfaces/move":
+		return methods{http.MethodPost: h.moveInterface, http.MethodDelete: h.cancelMove}
 	case "lease_policies/ip_leases":
 		return methods{http.MethodPost: h.allocateLease}
 	}
@@ -31,6 +33,26 @@ func (h *handler) attachLease(c *call) (*response, error) {
 func (h *handler) releaseLease(c *call) (*response, error) {
 	return h.act(c, nil, func(ctl control, _ app.Params) (*app.Result, error) {
 		return h.UseCases.ReleaseIPLease(c.r.Context(), c.uuid, ctl.write())
+	})
+}
+
+// moveInterface announces that an interface moves to another host.
+func (h *handler) moveInterface(c *call) (*response, error) {
+	if err := c.forProvider(); err != nil {
+		return nil, err
+	}
+	return h.act(c, []string{"datapath_uuid"}, func(ctl control, p app.Params) (*app.Result, error) {
+		return h.UseCases.MoveInterface(c.r.Context(), c.uuid, p, ctl.write())
+	})
+}
+
+// cancelMove takes that back.
+func (h *handler) cancelMove(c *call) (*response, error) {
+	if err := c.forProvider(); err != nil {
+		return nil, err
+	}
+	return h.act(c, nil, func(ctl control, _ app.Params) (*app.Result, error) {
+		return h.UseCases.CancelMove(c.r.Context(), c.uuid, ctl.write())
 	})
 }
 

@@ -15,6 +15,9 @@ import (
 // that was found elsewhere comes here when the agent of that datapath is not connected. The result is the interfaces that
 // this host claims while another one has them, which keep being the other's.
 //
+// An interface that is to move stays where it was found, also without its port: that host sends on what comes for it, and a move that fails leaves it there. The
+// host that it has just left may have the port for a while yet.
+//
 // What there is to do is looked up in the store's copy, and only that is looked at again in a transaction: the report is of all ports.
 func (a *App) Place(ctx context.Context, datapath string, ports wire.Ports) ([]wire.Problem, error) {
 	p := placement{datapath: datapath, unplaced: setOf(ports.Unplaced), placed: setOf(ports.Placed)}
@@ -64,13 +67,15 @@ func (a *App) Place(ctx context.Context, datapath string, ports wire.Ports) ([]w
 				continue
 			}
 			switch r := o.(*model.ActiveInterface); {
-			case r.DatapathUUID == datapath:
+			case r.DatapathUUID == datapath, r.TargetDatapathUUID == datapath, r.PreviousDatapathUUID == datapath:
 			case a.presence != nil && time.Since(a.began) > settling && !a.presence.Connected(r.DatapathUUID):
 				here := model.Clone(r)
-				here.DatapathUUID, here.PortName = datapath, name
+				here.DatapathUUID, here.PortName, here.TargetDatapathUUID, here.PreviousDatapathUUID = datapath, name, "", ""
 				if err := u.replace(here); err != nil {
 					return err
 				}
+			case r.TargetDatapathUUID != "":
+				conflicts = append(conflicts, wire.Problem{UUID: iface, Reason: fmt.Sprintf("port %s is here, but the interface is about to move from %s to %s", name, r.DatapathUUID, r.TargetDatapathUUID)})
 			default:
 				conflicts = append(conflicts, wire.Problem{UUID: iface, Reason: fmt.Sprintf("port %s is here as well, but the interface is on %s, where port %s is", name, r.DatapathUUID, r.PortName)})
 			}
@@ -91,7 +96,7 @@ type placement struct {
 func (p *placement) lost(rd reader, r *model.ActiveInterface) bool {
 	_, placed := p.placed[r.InterfaceUUID]
 	_, unplaced := p.unplaced[r.PortName]
-	return r.DatapathUUID == p.datapath && (!placed && !unplaced || unowned(rd, r.PortName) != r.InterfaceUUID)
+	return r.DatapathUUID == p.datapath && (!placed && !unplaced && r.TargetDatapathUUID == "" || unowned(rd, r.PortName) != r.InterfaceUUID)
 }
 
 func setOf(list []string) map[string]struct{} {

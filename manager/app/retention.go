@@ -62,11 +62,17 @@ func due(r *model.IPRetention, c *model.IPRetentionContainer) (at time.Time, ok 
 	return since.Add(time.Duration(*seconds) * time.Second), true
 }
 
-// expire does what is due of some retentions at a time.
+// expire does what is due of some retentions and moves at a time.
 func (a *App) expire(ctx context.Context, uuids []string, now time.Time) (*Result, error) {
 	return a.transact(ctx, Write{}, func(u *unit) error {
 		for _, uuid := range uuids {
 			o, _ := u.tx.Get(uuid)
+			if at, ok := o.(*model.ActiveInterface); ok {
+				if err := u.endMove(at, now); err != nil {
+					return err
+				}
+				continue
+			}
 			r, ok := o.(*model.IPRetention)
 			if !ok {
 				continue
@@ -124,7 +130,7 @@ type RetentionOptions struct {
 	Clock Clock        // optional: the system's
 }
 
-// Retention releases and destroys leases when their containers say so. All times are in the store: another manager, or this one after a
+// Retention releases and destroys leases when their containers say so, and ends moves of interfaces. All times are in the store: another manager, or this one after a
 // restart, goes on where it was.
 type Retention struct {
 	app   *App
@@ -134,7 +140,7 @@ type Retention struct {
 
 	mu       sync.Mutex
 	loaded   bool
-	at       map[string]time.Time // by retention: when something is due
+	at       map[string]time.Time // by retention, or record of where an interface was found: when something is due
 	deadline deadlines            // of at, and older ones, which are passed over
 }
 
@@ -179,7 +185,7 @@ func (r *Retention) Run(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return nil
 			}
-			r.log.Warn("leases whose time is over cannot be released; trying again", "error", err)
+			r.log.Warn("leases and moves whose time is over cannot be ended; trying again", "error", err)
 			r.again(uuids)
 			wait = expireRetry
 		}
@@ -200,9 +206,12 @@ func (r *Retention) load(g *graph.Graph) {
 	for _, o := range g.List(model.IPRetentions) {
 		r.track(g, o.(*model.IPRetention))
 	}
+	for _, o := range g.List(model.ActiveInterfaces) {
+		r.trackMove(o.(*model.ActiveInterface))
+	}
 }
 
-// observe follows retentions and containers: a store.Observer.
+// observe follows retentions, containers and moves: a store.Observer.
 func (r *Retention) observe(_ int64, x *span.Index, e *span.Effects) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -225,6 +234,14 @@ func (r *Retention) observe(_ int64, x *span.Index, e *span.Effects) {
 				r.track(x.Graph(), k.(*model.IPRetention))
 				moved = true
 			}
+		case *model.ActiveInterface:
+			if c.New == nil {
+				delete(r.at, o.UUID)
+				continue
+			}
+			_, tracked := r.at[o.UUID]
+			r.trackMove(o)
+			moved = moved || tracked || o.PreviousDatapathUUID != ""
 		}
 	}
 	if moved {
@@ -251,11 +268,15 @@ func (r *Retention) track(g *graph.Graph, o *model.IPRetention) {
 		delete(r.at, o.UUID)
 		return
 	}
-	if r.at[o.UUID].Equal(at) {
+	r.trackAt(o.UUID, at)
+}
+
+func (r *Retention) trackAt(uuid string, at time.Time) {
+	if r.at[uuid].Equal(at) {
 		return
 	}
-	r.at[o.UUID] = at
-	heap.Push(&r.deadline, deadline{at, o.UUID})
+	r.at[uuid] = at
+	heap.Push(&r.deadline, deadline{at, uuid})
 	if len(r.deadline) > 2*len(r.at)+expireAtOnce { // most are old ones
 		r.deadline = r.deadline[:0]
 		for uuid, at := range r.at {
@@ -265,7 +286,7 @@ func (r *Retention) track(g *graph.Graph, o *model.IPRetention) {
 	}
 }
 
-// next gives the retentions of which something is due, or else how long nothing will be. Those that it gives are no longer tracked
+// next gives the retentions and moves of which something is due, or else how long nothing will be. Those that it gives are no longer tracked
 // until they change.
 func (r *Retention) next(now time.Time) (uuids []string, wait time.Duration) {
 	r.mu.Lock()
@@ -295,9 +316,7 @@ func (r *Retention) again(uuids []string) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		for _, uuid := range uuids {
-			if o, ok := graph.Lookup[*model.IPRetention](x.Graph(), uuid); ok {
-				r.track(x.Graph(), o)
-			}
+			r.retrack(x.Graph(), uuid)
 		}
 	})
 }

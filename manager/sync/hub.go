@@ -45,6 +45,8 @@ type App interface {
 	Register(ctx context.Context, hello wire.Hello) (datapath string, err error)
 	// Place takes what an agent says of its ports, and gives the interfaces that the host claims and may not have.
 	Place(ctx context.Context, datapath string, ports wire.Ports) (conflicts []wire.Problem, err error)
+	// Arrive takes an agent's word that guests send from its host whose interfaces are to move there, and gives those that are there now.
+	Arrive(ctx context.Context, datapath string, arrivals []wire.Arrival) (arrived []string, err error)
 	// LeaseForDHCP gives an interface a lease by its policy, because its guest asks by DHCP; networkUUID "" is any network of the
 	// policy's. A *model.Error says that there is none to give.
 	LeaseForDHCP(ctx context.Context, interfaceUUID, networkUUID string) ([]*model.IPLease, error)
@@ -115,6 +117,7 @@ func (h *Hub) Observe(revision int64, x *span.Index, e *span.Effects) {
 		h.streams[datapath].enqueue(revision, now, delta)
 	}
 	h.waiting.wake(revision, x, e)
+	h.movesEnd(revision, e)
 	for _, c := range e.Changed {
 		if c.Old == nil || c.New != nil {
 			continue

@@ -530,17 +530,79 @@ func TestAsked(t *testing.T) {
 	w.log.saysSoon(t, "lease made for a guest that asked by DHCP")
 }
 
+// A guest that has come is told to the store, again if the agent says so again, and a failure ends nothing.
+func TestArrived(t *testing.T) {
+	w := newWorld(t, calm)
+	calls := make(chan string, 100)
+	failures := 1
+	w.arrive = func(datapath string, as []wire.Arrival) ([]string, error) {
+		if failures--; failures >= 0 {
+			calls <- "failed"
+			return nil, errors.New("no store")
+		}
+		calls <- fmt.Sprint(datapath, as)
+		return []string{as[0].UUID}, nil
+	}
+	a := w.dial(t, 1, "a")
+	a.snapshot()
+	for _, want := range []string{"failed", "dp-0[{if-x tap0}]"} {
+		a.say(wire.FromAgent{Arrived: &wire.Arrived{Interfaces: []wire.Arrival{{UUID: "if-x", Port: "tap0"}}}})
+		select {
+		case got := <-calls:
+			if got != want {
+				t.Fatalf("%s, want %s", got, want)
+			}
+		case <-time.After(limit):
+			t.Fatalf("no %s", want)
+		}
+	}
+	w.log.saysSoon(t, "interfaces have moved to the host")
+}
+
+// What ports wait for during a move is looked at again when the move is over, or was cancelled.
+func TestPlacedAgainAfterAMove(t *testing.T) {
+	w := newWorld(t, calm)
+	calls := make(chan string, 100)
+	w.place = func(datapath string, _ wire.Ports) ([]wire.Problem, error) {
+		calls <- datapath
+		return nil, nil
+	}
+	next := func() {
+		t.Helper()
+		select {
+		case <-calls:
+		case <-time.After(limit):
+			t.Fatal("the ports are not placed")
+		}
+	}
+	a := w.dial(t, 1, "a")
+	a.snapshot()
+	a.say(wire.FromAgent{Ports: &wire.Ports{}})
+	next()
+	row := func(target, previous string) int64 {
+		return w.commit(write(&model.ActiveInterface{Meta: model.Meta{UUID: "aif-x", ID: 1}, InterfaceUUID: "if-x", DatapathUUID: "dp-1", TargetDatapathUUID: target, PreviousDatapathUUID: previous}))
+	}
+	w.commit(write(&model.Interface{Meta: model.Meta{UUID: "if-x", ID: 1}, Mode: model.InterfaceVIF}))
+	row("dp-0", "")
+	row("", "")
+	next()
+	row("", "dp-0")
+	row("", "")
+	next()
+}
+
 // FuzzFromAgent gives a stream whatever bytes may come after the hello, or instead of it.
 func FuzzFromAgent(f *testing.F) {
 	f.Add([]byte(`{"ack":{"revision":1,"problems":[{"uuid":"if-1","reason":"no"}]}}`+"\n"+`{"ports":{"unplaced":["a"],"placed":["if-1"]}}`+"\n{}\n"), true)
 	f.Add([]byte(`{"asked":{"interfaces":["if-1"]}}`+"\n"), true)
+	f.Add([]byte(`{"arrived":{"interfaces":[{"uuid":"if-1","port":"tap0"}]}}`+"\n"), true)
 	f.Add([]byte(`{"hello":{"version":1,"node_id":"n","dpid":"0x1","instance":"i","uplink":{"mac":"02:00:00:00:00:01","addresses":["10.0.0.1/24"]}}}`+"\n"), false)
 	f.Fuzz(func(t *testing.T, b []byte, greeted bool) {
 		h, err := New(Options{Store: &world{x: span.New(graph.New())}, App: &world{}, Log: quiet})
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := &stream{hub: h, log: quiet, cancel: func(error) {}, in: wire.NewReader[wire.FromAgent](bytes.NewReader(b)), heard: time.NewTimer(calm), report: make(chan struct{}, 1)}
+		s := &stream{hub: h, log: quiet, cancel: func(error) {}, in: wire.NewReader[wire.FromAgent](bytes.NewReader(b)), heard: time.NewTimer(calm), report: make(chan struct{}, 1), come: make(chan struct{}, 1)}
 		if !greeted {
 			if hello, err := s.greet(); err == nil && (hello.DPID == 0 || hello.NodeID == "") {
 				t.Errorf("accepted %+v", hello)

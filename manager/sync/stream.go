@@ -45,6 +45,7 @@ type stream struct {
 	wake   chan struct{} // the queue has something, or the stream is to end when it is empty
 	report chan struct{} // there are ports to be placed
 	ask    chan struct{} // there are askers
+	come   chan struct{} // there are arrivals
 
 	// The hub's lock guards what follows.
 	hello    wire.Hello // set by claim, and not changed any more
@@ -55,6 +56,7 @@ type stream struct {
 	progress progress
 	placing  placing
 	askers   askers
+	arrivals map[string]wire.Arrival // by interface; guests that have come, until that is in the store
 	draining bool
 }
 
@@ -77,7 +79,7 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s := &stream{
 		hub: h, log: h.log.With("remote", r.RemoteAddr), remote: r.RemoteAddr, r: r, since: time.Now(), cancel: cancel,
 		in:   wire.NewReader[wire.FromAgent](r.Body),
-		wake: make(chan struct{}, 1), report: make(chan struct{}, 1), ask: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), report: make(chan struct{}, 1), ask: make(chan struct{}, 1), come: make(chan struct{}, 1),
 	}
 	s.out = newOutput(w, 3*h.interval, func() { s.end(errStalled) })
 	if !h.enter(s) {
@@ -155,6 +157,7 @@ func (s *stream) serve(ctx context.Context) error {
 	wg.Go(func() { s.end(s.read()) })
 	wg.Go(func() { s.place(ctx, datapath) })
 	wg.Go(func() { s.lease(ctx) })
+	wg.Go(func() { s.arrive(ctx, datapath) })
 	err = s.write(ctx, datapath, objects, revision)
 	s.end(err)
 	wg.Wait()
@@ -347,8 +350,14 @@ func (s *stream) read() error {
 			return err
 		}
 		s.heard.Reset(3 * s.hub.interval)
+		said := 0
+		for _, is := range []bool{m.Ack != nil, m.Ports != nil, m.Asked != nil, m.Arrived != nil} {
+			if is {
+				said++
+			}
+		}
 		switch {
-		case m.Hello != nil || m.Ack != nil && m.Ports != nil || m.Asked != nil && (m.Ack != nil || m.Ports != nil):
+		case m.Hello != nil || said > 1:
 			return errors.New("the agent breaks the protocol: a second hello, or several messages in one")
 		case m.Ack != nil:
 			if err := s.acknowledge(m.Ack); err != nil {
@@ -358,6 +367,8 @@ func (s *stream) read() error {
 			s.reported(m.Ports)
 		case m.Asked != nil:
 			s.asked(m.Asked)
+		case m.Arrived != nil:
+			s.arrived(m.Arrived)
 		}
 	}
 }

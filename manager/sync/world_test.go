@@ -47,6 +47,7 @@ type world struct {
 	register func(wire.Hello) (string, error)
 	place    func(datapath string, p wire.Ports) ([]wire.Problem, error)
 	lease    func(iface string) ([]*model.IPLease, error)
+	arrive   func(datapath string, as []wire.Arrival) ([]string, error)
 }
 
 // newWorld starts a world with the hosts of modeltest.
@@ -56,6 +57,7 @@ func newWorld(t testing.TB, interval time.Duration) *world {
 	w.register = func(h wire.Hello) (string, error) { return fmt.Sprintf("dp-%d", h.DPID-1), nil }
 	w.place = func(string, wire.Ports) ([]wire.Problem, error) { return nil, nil }
 	w.lease = func(string) ([]*model.IPLease, error) { return nil, nil }
+	w.arrive = func(string, []wire.Arrival) ([]string, error) { return nil, nil }
 	w.start(t, interval)
 	var changes []graph.Change
 	for i, uuid := range modeltest.Hosts {
@@ -115,6 +117,10 @@ func (w *world) Register(_ context.Context, h wire.Hello) (string, error) { retu
 
 func (w *world) Place(_ context.Context, datapath string, p wire.Ports) ([]wire.Problem, error) {
 	return w.place(datapath, p)
+}
+
+func (w *world) Arrive(_ context.Context, datapath string, as []wire.Arrival) ([]string, error) {
+	return w.arrive(datapath, as)
 }
 
 func (w *world) LeaseForDHCP(_ context.Context, iface, _ string) ([]*model.IPLease, error) {

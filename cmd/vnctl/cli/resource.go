@@ -51,6 +51,9 @@ func (e *Env) resources(wanted func(names []string) bool) []*cobra.Command {
 		}
 		cmd.AddCommand(place{e: e, r: r}.verbs()...)
 		cmd.AddCommand(e.actions(r)...)
+		if r == model.Interfaces {
+			cmd.AddCommand(e.move())
+		}
 		for _, sub := range exposed() {
 			if sub.Parent != "" && sub.Field(sub.Parent).Ref == r.Plural {
 				cmd.AddCommand(e.subCommand(sub, sub.Path))

@@ -32,7 +32,7 @@ func TestArgumentsThatAreMissing(t *testing.T) {
 		{"kill", "NAME is missing: vnlab kill NAME [COMPONENT], such as: vnlab kill node1 vna"},
 		{"logs a b c", `"c" is one argument too many`},
 		{"guest move vm1", "HOST is missing: vnlab guest move NAME HOST, such as: vnlab guest move vm1 node2"},
-		{"guest plug vm1", `vnlab guest has no command "plug": it has attach, detach, move`},
+		{"guest plug vm1", `vnlab guest has no command "plug": it has attach, detach, migrate, move`},
 		{"bench everything", `vnlab bench has no command "everything": it has api, `},
 		{"list x", `"x" is one argument too many: vnlab list`},
 		{"verify 10", `"10" is one argument too many: vnlab verify`},

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 
 	"github.com/openvnet/openvnet/testenv/lab"
@@ -38,6 +40,22 @@ func (a *app) guestCommand() *cobra.Command {
 			Use: "move NAME HOST", Short: "Unplug a guest and plug it into another host",
 			Example: "  vnlab guest move vm1 node2",
 			Args:    positional, ValidArgsFunction: guestAndHost, RunE: attach,
+		},
+		&cobra.Command{
+			Use: "migrate NAME HOST", Short: "Move a guest that is live to another host while it runs",
+			Example: "  vnlab guest migrate vm1 node2",
+			Args:    positional, ValidArgsFunction: guestAndHost,
+			RunE: func(cmd *cobra.Command, args []string) error {
+				l, err := a.open()
+				if err != nil {
+					return err
+				}
+				m, err := l.Migrate(cmd.Context(), args[0], args[1])
+				if err != nil {
+					return err
+				}
+				return errors.Join(m.Switch(), m.Finish(cmd.Context()))
+			},
 		},
 		&cobra.Command{
 			Use: "detach NAME", Short: "Unplug a guest; it keeps its addresses and processes",

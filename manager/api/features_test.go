@@ -25,6 +25,7 @@ import (
 	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/model/graph"
 	"github.com/openvnet/openvnet/model/span"
+	"github.com/openvnet/openvnet/model/wire"
 	"github.com/openvnet/openvnet/store"
 )
 
@@ -191,6 +192,51 @@ func TestLeaseActions(t *testing.T) {
 	s.refused(model.ArgumentError, "network_uuid", "PUT", "/ip_leases/il-free/attach?network_uuid=nw-w", nil)
 	s.refused(model.UnknownUUIDResource, "uuid", "PUT", "/ip_leases/il-none/release", nil)
 	s.refused(model.UnknownUUIDResource, "uuid", "POST", "/lease_policies/lp-none/ip_leases", nil)
+}
+
+// An interface that was found on a host shows where, and where it moves to; who moves it is the provider.
+func TestMoveInterface(t *testing.T) {
+	s := &server{t: t, Manager: apitest.StartWith(t, apitest.Options{Identity: tenantOf})}
+	s.world()
+	way := func(want ...any) {
+		t.Helper()
+		got := s.ok("GET", "/interfaces/if-vif", nil)
+		if d := cmp.Diff(want, []any{got["active_datapath_uuid"], got["target_datapath_uuid"], got["previous_datapath_uuid"]}); d != "" {
+			t.Errorf("-want +got:\n%s", d)
+		}
+	}
+	way(nil, nil, nil)
+	s.refused(model.Conflict, "uuid", "POST", "/interfaces/if-vif/move", app.Params{"datapath_uuid": "dp-w2"})
+	if _, err := s.Cases.Place(t.Context(), "dp-w", wire.Ports{Unplaced: []string{"vif"}}); err != nil {
+		t.Fatal(err)
+	}
+	way("dp-w", nil, nil)
+	if got := s.ok("POST", "/interfaces/if-vif/move?dry_run=true", app.Params{"datapath_uuid": "dp-w2"}); got["uuid"] != "if-vif" {
+		t.Errorf("dry run: %v", got)
+	}
+	way("dp-w", nil, nil)
+	if got := s.ok("POST", "/interfaces/if-vif/move", app.Params{"datapath_uuid": "dp-w2"}); got["target_datapath_uuid"] != "dp-w2" {
+		t.Errorf("moves: %v", got)
+	}
+	if names := uuidsOf(s.ok("GET", "/interfaces?target_datapath_uuid=dp-w2", nil)); !slices.Equal(names, []string{"if-vif"}) {
+		t.Errorf("those that move to dp-w2: %v", names)
+	}
+	s.refused(model.UnknownUUIDResource, "datapath_uuid", "POST", "/interfaces/if-vif/move", app.Params{"datapath_uuid": "dp-none"})
+	s.refused(model.ArgumentError, "to", "POST", "/interfaces/if-vif/move", app.Params{"to": "dp-w2"})
+	s.refused(model.ArgumentError, "target_datapath_uuid", "PUT", "/interfaces/if-vif", app.Params{"target_datapath_uuid": "dp-w2"})
+	s.ok("DELETE", "/interfaces/if-vif/move", nil)
+	way("dp-w", nil, nil)
+	s.ok("POST", "/interfaces/if-vif/move?datapath_uuid=dp-w2", nil)
+	if here, err := s.Cases.Arrive(t.Context(), "dp-w2", []wire.Arrival{{UUID: "if-vif", Port: "vif"}}); err != nil || len(here) != 1 {
+		t.Fatalf("%v, %v", here, err)
+	}
+	way("dp-w2", nil, "dp-w")
+	s.ok("POST", "/tenants", app.Params{"uuid": "tn-a"})
+	for _, method := range []string{"POST", "DELETE"} {
+		for _, who := range []string{"a", "viewer"} {
+			s.refused(model.Forbidden, "", method, "/interfaces/if-vif/move", app.Params{"datapath_uuid": "dp-w"}, "X-Test", who)
+		}
+	}
 }
 
 func TestPlanAndPrune(t *testing.T) {

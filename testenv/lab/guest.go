@@ -24,7 +24,12 @@ func (b *build) guestLink(ctx context.Context, g Guest, far end) error {
 	defer ns.Close()
 	near := end{ns: ns, name: guestNIC, mac: g.MAC, mtu: g.MTU}
 	far.mtu = max(g.MTU, 1500)
-	if err := cable(near, far); err != nil {
+	if g.Live {
+		err = b.liveCable(g, near, far)
+	} else {
+		err = cable(near, far)
+	}
+	if err != nil {
 		return err
 	}
 	if err := errors.Join(far.quiet(), b.offload(near), far.up(""), near.up("")); err != nil {

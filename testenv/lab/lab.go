@@ -70,7 +70,8 @@ type state struct {
 	API       string            `json:"api"`
 	Bin       string            `json:"bin,omitempty"` // directory of vnmgr and vna
 	Datapath  Datapath          `json:"datapath"`
-	Placement map[string]string `json:"placement"` // guest -> host that it is plugged into, "" for none
+	Placement map[string]string `json:"placement"`          // guest -> host that it is plugged into, "" for none
+	Migrated  map[string]int    `json:"migrated,omitempty"` // live guest -> how many times
 	Spec      Spec              `json:"spec"`
 }
 

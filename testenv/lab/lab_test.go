@@ -265,6 +265,50 @@ machines:
 	}
 }
 
+// A live guest is behind another host's port from one moment to the next, and its own link knows nothing of it.
+func TestPrivilegedGuestMigrates(t *testing.T) {
+	l := up(t, parse(t, "migrates", `
+hosts: {node1: {}, node2: {}}
+guests:
+  vm1: {host: node1, live: true, addresses: [10.0.0.1/24]}
+  vm2: {host: node2, addresses: [10.0.0.2/24]}
+  vm3: {host: node1, addresses: [10.0.0.3/24]}
+`), lab.Options{Agents: lab.NoAgents})
+	for _, h := range []string{"node1", "node2"} {
+		run(t, l, h, "ovs-ofctl", "add-flow", "br0", "priority=100,actions=NORMAL")
+	}
+	link := run(t, l, "vm1", "ip", "-br", "link", "show", "eth0")
+	with := []string{"10.0.0.3", "10.0.0.2"} // on either host
+	for n := range 3 {
+		reach(t, l, "vm1", with[n%2])
+		m, err := l.Migrate(t.Context(), "vm1", []string{"node2", "node1"}[n%2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		reach(t, l, "vm1", with[n%2])
+		if err := errors.Join(m.Switch(), m.Finish(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reach(t, l, "vm1", with[1])
+	noReach(t, l, "vm1", with[0])
+	if now := run(t, l, "vm1", "ip", "-br", "link", "show", "eth0"); now != link {
+		t.Errorf("the guest's link is %s, was %s", now, link)
+	}
+	if out := run(t, l, "node1", "ovs-vsctl", "list-ports", "br0"); strings.TrimSpace(out) != "if-vm3" {
+		t.Errorf("ports of the host that it has left: %q", out)
+	}
+	for guest, host := range map[string]string{"vm1": "node2", "vm2": "node1", "vmx": "node1", "vm3": "nodex"} {
+		if _, err := l.Migrate(t.Context(), guest, host); err == nil {
+			t.Errorf("%s migrates to %s", guest, host)
+		}
+	}
+	if err := l.Attach(t.Context(), "vm1", "node1"); err != nil {
+		t.Fatal(err)
+	}
+	reach(t, l, "vm1", with[0])
+}
+
 func TestPrivilegedGuestMoves(t *testing.T) {
 	l := up(t, parse(t, "moves", `
 hosts: {node1: {}, node2: {}}

@@ -158,6 +158,8 @@ func (d *decoder) guest(name string, n *yaml.Node, path string) Guest {
 			g.IfaceID = d.text(v, path)
 		case "mac":
 			g.MAC = d.mac(v, path)
+		case "live":
+			g.Live = d.boolean(v, path)
 		case "mtu":
 			g.MTU = d.number(v, path)
 		default:

@@ -68,7 +68,7 @@ routers:
 hosts:
   node1: {nics: {eth0: {underlay: a, address: 172.16.90.10}, eth1: {underlay: wire}}}
 guests:
-  vm1: {host: node1}
+  vm1: {host: node1, live: true}
   vm2: {mac: "02:00:00:00:00:01", dhcp: true, iface_id: abc}
 machines:
   tagged: {underlay: wire, vlan: 7, addresses: 10.7.0.1/24, gateway: 10.7.0.254}
@@ -94,7 +94,7 @@ machines:
 			{Name: "eth0", Underlay: "a", Addresses: []netip.Addr{addr("172.16.90.10")}}, {Name: "eth1", Underlay: "wire"},
 		}}},
 		Guests: []lab.Guest{
-			{Name: "vm1", Host: "node1", Port: "if-vm1", MAC: model.MAC{2, 0, 0, 0, 0, 2}, MTU: 1400},
+			{Name: "vm1", Host: "node1", Port: "if-vm1", MAC: model.MAC{2, 0, 0, 0, 0, 2}, MTU: 1400, Live: true},
 			{Name: "vm2", Port: "if-vm2", IfaceID: "abc", MAC: model.MAC{2, 0, 0, 0, 0, 1}, MTU: 1400, IP: lab.IP{DHCP: true, DHCPClient: "udhcpc"}},
 		},
 		Machines: []lab.Machine{

@@ -60,8 +60,9 @@ type Guest struct {
 	Host    string    `json:"host,omitempty"` // optional; unplugged at first when empty
 	Port    string    `json:"port"`           // optional; name of the port on the bridge, "if-<name>" by default
 	IfaceID string    `json:"iface_id,omitempty"`
-	MAC     model.MAC `json:"mac"`           // optional; counted up by default
-	MTU     int       `json:"mtu,omitempty"` // optional; 1400 by default
+	MAC     model.MAC `json:"mac"`            // optional; counted up by default
+	MTU     int       `json:"mtu,omitempty"`  // optional; 1400 by default
+	Live    bool      `json:"live,omitempty"` // optional; Migrate can move it while it runs
 	IP
 }
 

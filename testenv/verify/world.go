@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 
 	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/model/graph"
@@ -261,7 +262,11 @@ func (b *builder) place(i *model.Interface) {
 		if b.oneIn(6) {
 			return // nowhere
 		}
-		b.put(&model.ActiveInterface{InterfaceUUID: i.UUID, DatapathUUID: host})
+		at := &model.ActiveInterface{InterfaceUUID: i.UUID, DatapathUUID: host}
+		if n := len(b.hosts); n > 1 && b.nmac%3 == 0 { // a move is announced, which changes nothing as yet; no draw, so that a seed's world is what it was but for this
+			at.TargetDatapathUUID = b.hosts[(slices.Index(b.hosts, host)+1)%n]
+		}
+		b.put(at)
 	}
 	b.located[i.UUID] = host
 	if b.oneIn(8) {

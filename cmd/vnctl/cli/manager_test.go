@@ -12,6 +12,7 @@ import (
 
 	"github.com/openvnet/openvnet/manager/api/apitest"
 	"github.com/openvnet/openvnet/model"
+	"github.com/openvnet/openvnet/model/wire"
 )
 
 // withManager gives vnctl and a manager that it speaks to.
@@ -195,6 +196,7 @@ func TestCompletion(t *testing.T) {
 		"watch interface_p":                 "interface_ports",
 		"export networks dat":               "datapath_networks,datapath_route_links,datapath_segments,datapaths",
 		"ip-leases release ":                "",
+		"interfaces move ":                  "if-a",
 		"token create a --role ":            "viewer,operator,admin",
 		"token revoke ":                     "", // a test's manager has none
 		"networks add --tenant-uuid ":       "",
@@ -216,6 +218,32 @@ func TestCompletion(t *testing.T) {
 		if strings.Join(got, ",") != want {
 			t.Errorf("%q: %q, want %q", line, got, want)
 		}
+	}
+}
+
+func TestMove(t *testing.T) {
+	s, m := withManager(t)
+	s.ok("datapaths add --uuid dp-a --display-name a --dpid 0xa --node-id a")
+	s.ok("datapaths add --uuid dp-b --display-name b --dpid 0xb --node-id b")
+	s.ok("interfaces add --uuid if-a --mode vif --port-name a")
+	if code, _, stderr := s.run(words("interfaces move if-a --to dp-b")...); code == 0 || !strings.Contains(stderr, "on no host yet") {
+		t.Errorf("%d: %s", code, stderr)
+	}
+	if _, err := m.Cases.Place(t.Context(), "dp-a", wire.Ports{Unplaced: []string{"a"}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"interfaces move if-a", "interfaces move if-a --to dp-b --cancel", "interfaces move --to dp-b"} {
+		if code, _, _ := s.run(words(line)...); code == 0 {
+			t.Errorf("%q is accepted", line)
+		}
+	}
+	s.ok("interfaces move if-a --to dp-b")
+	if got := s.ok("interface show if-a"); !strings.Contains(got, "active_datapath_uuid:") || !strings.Contains(got, "target_datapath_uuid:") {
+		t.Errorf("it shows\n%s", got)
+	}
+	s.ok("interfaces move if-a --cancel")
+	if got := s.ok("interface show if-a"); strings.Contains(got, "dp-b") {
+		t.Errorf("it shows\n%s", got)
 	}
 }
 

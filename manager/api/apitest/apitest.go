@@ -27,6 +27,7 @@ type Manager struct {
 	URL     string // of the server
 	Handler http.Handler
 	Hosts   *Hosts
+	Cases   *app.App // for what agents say
 	log     logBuffer
 }
 
@@ -59,6 +60,7 @@ func StartWith(t testing.TB, o Options) *Manager {
 	if err := a.Bootstrap(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	m.Cases = a
 	stopping := make(chan struct{})
 	list := func() []sync.Host {
 		if m.Hosts.List == nil {

@@ -63,26 +63,37 @@ func (h *Hub) absence(datapath string) string {
 	return "its agent has not connected to this manager"
 }
 
-// misplaced gives the datapath where an interface, or an address's interface, is although the network is not wired to it,
+// misplaced gives the datapath where an interface, or an address's interface, is or moves to although the network is not wired to it,
 // and the reason in words; "" if all is well.
 func misplaced(x *span.Index, o model.Object) (datapath, reason string) {
+	var iface string
 	var networks []string
 	switch o := o.(type) {
 	case *model.Interface:
-		datapath, networks = x.Location(o.UUID), x.Networks(o.UUID)
+		iface, networks = o.UUID, x.Networks(o.UUID)
 	case *model.IPLease:
-		datapath, networks = x.Location(o.InterfaceUUID), []string{o.NetworkUUID}
+		iface, networks = o.InterfaceUUID, []string{o.NetworkUUID}
 	}
+	for _, at := range []string{x.Location(iface), x.Move(iface).Target} {
+		if reason := unwired(x, at, networks); reason != "" {
+			return at, reason
+		}
+	}
+	return "", ""
+}
+
+// unwired says which of the networks is not wired to the datapath, "" if all are.
+func unwired(x *span.Index, datapath string, networks []string) string {
 	if datapath == "" {
-		return "", ""
+		return ""
 	}
 	for _, n := range networks {
 		if !x.Wired(span.Pair{Network: n, Datapath: datapath}) {
 			if nw, ok := graph.Lookup[*model.Network](x.Graph(), n); ok && nw.SegmentUUID != "" {
-				return datapath, fmt.Sprintf("segment %s, on which network %s lies, is not wired to datapath %s: add it to the datapath's segments", nw.SegmentUUID, n, datapath)
+				return fmt.Sprintf("segment %s, on which network %s lies, is not wired to datapath %s: add it to the datapath's segments", nw.SegmentUUID, n, datapath)
 			}
-			return datapath, fmt.Sprintf("network %s is not wired to datapath %s: add it to the datapath's networks", n, datapath)
+			return fmt.Sprintf("network %s is not wired to datapath %s: add it to the datapath's networks", n, datapath)
 		}
 	}
-	return "", ""
+	return ""
 }

@@ -115,6 +115,21 @@ func TestStatusOfUnwired(t *testing.T) {
 	w.expect(t, "ml-2", "dp-0 node0 applied")
 }
 
+// An interface that is about to move to a host to which its network is not wired would be cut off there.
+func TestStatusOfMoveToUnwired(t *testing.T) {
+	w := newWorld(t, calm)
+	w.commit(network(1))
+	w.commit(write(&model.Topology{Meta: model.Meta{UUID: model.DefaultTopology, ID: 1}}))
+	w.commit(write(&model.DatapathNetwork{Meta: model.Meta{UUID: "dpn-1", ID: 1}, DatapathUUID: "dp-0", NetworkUUID: "nw-1"}))
+	objects := guest(1, "", "nw-1")
+	w.commit(append(objects, write(&model.ActiveInterface{Meta: model.Meta{UUID: "aif-1", ID: 1}, InterfaceUUID: "if-1", DatapathUUID: "dp-0", TargetDatapathUUID: "dp-1"}))...)
+	o, _ := w.x.Graph().Get("if-1")
+	at := slices.IndexFunc(w.hub.Status(o), func(s model.HostStatus) bool { return s.DatapathUUID == "dp-1" })
+	if at < 0 || w.hub.Status(o)[at].State != model.StateError || w.hub.Status(o)[at].Reason != "network nw-1 is not wired to datapath dp-1: add it to the datapath's networks" {
+		t.Errorf("%+v", w.hub.Status(o))
+	}
+}
+
 // A network on a segment goes where the segment is wired.
 func TestStatusOfUnwiredSegment(t *testing.T) {
 	w := newWorld(t, calm)

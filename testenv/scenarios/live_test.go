@@ -32,43 +32,88 @@ func TestPrivilegedLiveMove(t *testing.T) {
 	g := tn.guests[0]
 	create[model.SecurityGroup](t, s, client.Params{"uuid": "sg-blue", "display_name": "blue", "rules": "icmp::0.0.0.0/0\ntcp:5002:0.0.0.0/0"})
 	member := create[model.SecurityGroupInterface](t, s, client.Params{"security_group_uuid": "sg-blue", "interface_uuid": g.iface()})
-	asked := s.push(t, tn.guests[3], g, 5001) // vm5 sends to vm1, which has asked it to
-	sent := s.push(t, g, tn.guests[2], 5002)
-	worst := map[string][]int{}
+	conversations := []*pushed{s.push(t, tn.guests[3], g, 5001), s.push(t, g, tn.guests[2], 5002)} // vm1 has asked vm5, vm3 has asked vm1
+	t.Run("Geneve", func(t *testing.T) { s.liveMoves(t, tn, conversations) })
+	t.Run("cancelled", func(t *testing.T) { s.cancels(t, tn, conversations) })
+	s.apply(t, unencapsulated(s.lab.Spec(), tn))
+	for _, m := range tn.guests[1:] {
+		s.reaches(t, m, g.v4())
+	}
+	t.Run("without encapsulation", func(t *testing.T) { s.liveMoves(t, tn, conversations) })
+	s.remove(t, member.Object.UUID)
+	s.together(t, tn)
+}
+
+// unencapsulated wires the tenant's network where guests are: as it is between hosts on one underlay, and by VXLAN otherwise.
+func unencapsulated(spec lab.Spec, tn tenant) client.Documents {
+	const under, over = "topo-liveunder", "topo-liveover"
+	docs := client.Documents{
+		"mac_range_groups": {{"uuid": "mrg-live"}},
+		"mac_ranges":       {{"uuid": "mr-live", "mac_range_group_uuid": "mrg-live", "begin_mac_address": "52:57:01:00:00:00", "end_mac_address": "52:57:01:00:ff:ff"}},
+		"topologies": {
+			{"uuid": under, "mode": "simple_underlay"},
+			{"uuid": over, "mode": "simple_overlay", "encapsulation": model.VXLAN, "mac2mac": true, "activity": true},
+		},
+		"topology_mac_range_groups": {{"topology_uuid": under, "mac_range_group_uuid": "mrg-live"}},
+		"topology_layers":           {{"overlay_uuid": over, "underlay_uuid": under}},
+		"topology_networks":         {{"topology_uuid": over, "network_uuid": tn.network()}},
+	}
+	for _, h := range spec.Hosts {
+		docs["topology_datapaths"] = append(docs["topology_datapaths"], client.Params{"topology_uuid": under, "datapath_uuid": datapathOf(h.Name), "interface_uuid": "if-" + h.DPID})
+	}
+	return docs
+}
+
+// liveMoves moves the first guest to and fro between the hosts of the second and of the third, and says what that has cost.
+func (s *scene) liveMoves(t *testing.T, tn tenant, conversations []*pushed) {
+	g, worst := tn.guests[0], map[string][]int{}
 	for n := range 6 {
 		to := []string{"node2", "node1"}[n%2]
-		streams := []*stream{s.stream(t, tn.guests[1], g.v4()), s.stream(t, tn.guests[2], g.v4()), s.stream(t, tn.guests[3], g.v4())}
-		for _, st := range streams {
-			st.carry(t, 10)
+		askers := map[string]guest{"the host that it leaves": tn.guests[1+n%2], "the host that it comes to": tn.guests[2-n%2], "a third host": tn.guests[3]}
+		streams := map[string]*stream{}
+		for from, asker := range askers {
+			streams[from] = s.stream(t, asker, g.v4())
+			streams[from].carry(t, 10)
 		}
 		s.migrate(t, g, to)
-		for k, st := range streams {
+		for from, st := range streams {
 			st.carry(t, 50)
-			r := st.end()
-			if r.twice > 0 {
-				t.Errorf("move to %s, asked by %s: %v", to, st.from, r)
-			}
-			from := []string{"the host that it leaves", "the host that it comes to", "a third host"}[k]
-			if n%2 == 1 && k < 2 {
-				from = []string{"the host that it comes to", "the host that it leaves"}[k]
+			if r := st.end(); r.twice > 0 {
+				t.Errorf("move to %s, asked from %s: %v", to, from, r)
 			}
 			worst[from] = append(worst[from], st.longest())
 		}
-		asked.goesOn(t)
-		sent.goesOn(t)
+		for _, c := range conversations {
+			c.goesOn(t)
+		}
 	}
-	for _, from := range []string{"the host that it leaves", "the host that it comes to", "a third host"} {
-		slices.Sort(worst[from])
-		t.Logf("packets lost in a row, one each 10 ms, from %s: %v, median %d", from, worst[from], worst[from][len(worst[from])/2])
+	for from, lost := range worst {
+		slices.Sort(lost)
+		t.Logf("packets lost in a row, of one each 10 ms from %s: %v, median %d", from, lost, lost[len(lost)/2])
 	}
-	s.remove(t, member.Object.UUID)
-	s.together(t, tn)
+}
+
+// cancels announces a move and takes that back: nobody notices.
+func (s *scene) cancels(t *testing.T, tn tenant, conversations []*pushed) {
+	g := tn.guests[0]
+	st := s.stream(t, tn.guests[3], g.v4())
+	st.carry(t, 10)
+	s.announces(t, g, "node3")
+	st.carry(t, 20)
+	if _, err := s.api.CancelMove(t.Context(), g.iface()); err != nil {
+		t.Error(err)
+	}
+	st.carry(t, 20)
+	st.lossless(t, "a move that is announced and cancelled")
+	for _, c := range conversations {
+		c.goesOn(t)
+	}
 }
 
 // announces announces a move, and waits until the hosts have it.
 func (s *scene) announces(t *testing.T, g guest, to string) *client.Item[model.Interface] {
 	t.Helper()
-	i, err := s.api.MoveInterface(t.Context(), g.iface(), s.datapathOf(t, to))
+	i, err := s.api.MoveInterface(t.Context(), g.iface(), datapathOf(to))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,21 +121,6 @@ func (s *scene) announces(t *testing.T, g guest, to string) *client.Item[model.I
 		t.Errorf("move of %s to %s: applied %t, %v", g, to, i.Applied, err)
 	}
 	return i
-}
-
-// datapathOf gives the uuid of a host's datapath.
-func (s *scene) datapathOf(t *testing.T, host string) string {
-	t.Helper()
-	for d, err := range client.List[model.Datapath](t.Context(), s.api, nil) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if d.Object.NodeID == host {
-			return d.Object.UUID
-		}
-	}
-	t.Fatalf("no datapath of %s", host)
-	return ""
 }
 
 // migrate moves a live guest as a hypervisor does, and waits until the manager has it there.

@@ -237,17 +237,16 @@ func (r *run) balance(h *host, l *link, among reach, routes []*route, p *packet)
 		return routes[0]
 	}
 	t, ok := p.tuple()
+	if !ok { // as of no ports
+		t = tuple{proto: p.proto, from: netip.AddrPortFrom(p.from, 0), to: netip.AddrPortFrom(p.to, 0)}
+	}
 	k := balance{h.uuid, l.uuid, among, t}
-	if ok {
-		uuid := r.balancedRoute(k)
-		if at := slices.IndexFunc(routes, func(t *route) bool { return t.uuid == uuid }); at >= 0 {
-			return routes[at]
-		}
+	uuid := r.balancedRoute(k)
+	if at := slices.IndexFunc(routes, func(t *route) bool { return t.uuid == uuid }); at >= 0 {
+		return routes[at]
 	}
 	taken := routes[r.choose(len(routes))]
-	if ok {
-		r.out.memos = append(r.out.memos, balancedTo{k, taken.uuid})
-	}
+	r.out.memos = append(r.out.memos, balancedTo{k, taken.uuid})
 	return taken
 }
 

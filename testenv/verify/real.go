@@ -109,7 +109,7 @@ func (x *realWorld) load(ctx context.Context, w *World, hs []*host) error {
 
 // withoutAnswers gives the outcomes without one or all of what hosts of the rig may have answered themselves, as hosts do that are asked for their address.
 func withoutAnswers(o *Outcome) iter.Seq[*Outcome] {
-	byHost := func(d Delivery) bool { return d.Port == NIC && answerOfHost(d.Frame) }
+	byHost := func(d Delivery) bool { return d.Port != Local && answerOfHost(d.Frame) }
 	return func(yield func(*Outcome) bool) {
 		for n, d := range o.Deliveries {
 			if byHost(d) && !yield(&Outcome{Punts: o.Punts, Drop: o.Drop, Deliveries: slices.Delete(slices.Clone(o.Deliveries), n, n+1)}) {

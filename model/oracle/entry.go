@@ -150,11 +150,11 @@ func (r *run) fromAttachment(a *attachment, p packet) {
 
 // excludes reports whether frames of the station cannot come from the attachment.
 //
-// Open: what is on other hosts, simulated or not, is behind this host's NIC.
+// Open: what is on other hosts, simulated or not, is behind this host's NIC, and so may be what is on its way from one to another.
 func (a *attachment) excludes(s *station) bool {
 	switch {
 	case a.iface == nil:
-		return s.here(a.host)
+		return s.here(a.host) && len(s.iface.passing) == 0
 	case s.iface.Mode == model.InterfaceSimulated:
 		return true
 	}

@@ -139,7 +139,7 @@ func (x *realWorld) step(ctx context.Context, s Step) (*Outcome, error) {
 	}
 	o := &Outcome{}
 	for _, d := range append(r.Delivered, r.Local...) {
-		if d.Port == bridge && x.wire.between(d.Frame) && !(s.Port == NIC && d.Host == s.Datapath && bytes.Equal(d.Frame, s.Frame)) {
+		if d.Port == bridge && x.wire.between(d.Frame) && !(d.Host == s.Datapath && bytes.Equal(d.Frame, s.Frame)) {
 			continue // the wire brings every host what is for one of them
 		}
 		n := slices.IndexFunc(x.hosts, func(h *host) bool { return h.datapath == d.Host })

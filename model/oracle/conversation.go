@@ -229,11 +229,13 @@ func (r *run) recall(leg *iface, began towards, p, whole *packet) (m recalled, o
 	return m, true
 }
 
-// balance is a choice among routes of equal cost, of all or of those through legs at the host.
+// balance is a choice among routes of equal cost, of all or of those through legs at the host, for a packet that was another when it entered, and has met so many
+// routers since.
 type balance struct {
-	host, link string
-	among      reach
-	tuple      tuple
+	host, link     string
+	among          reach
+	routers        int
+	entered, tuple tuple
 }
 
 type balancedTo struct {

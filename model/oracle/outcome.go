@@ -63,8 +63,9 @@ func (w *World) Judge(e Entry, frame []byte, c *Conversations, chosen ...uint16)
 	}
 	var outcomes []Outcome
 	for script := []int{}; script != nil && len(outcomes) < MaxOutcomes; {
-		r := run{w: w, c: c, chosen: chosen, script: script}
-		r.enter(e, parse(frame))
+		p := parse(frame)
+		r := run{w: w, c: c, chosen: chosen, script: script, entered: p.flow()}
+		r.enter(e, p)
 		r.out.sort()
 		outcomes = append(outcomes, r.out)
 		script = r.nextScript()
@@ -74,13 +75,14 @@ func (w *World) Judge(e Entry, frame []byte, c *Conversations, chosen ...uint16)
 
 // run follows a frame once, with one decision at each choice.
 type run struct {
-	w      *World
-	c      *Conversations
-	chosen []uint16
-	from   origin
-	out    Outcome
-	script []int // what to decide at the choices met, 0 at later ones
-	widths []int // how much there was to choose from
+	w       *World
+	c       *Conversations
+	chosen  []uint16
+	from    origin
+	entered tuple
+	out     Outcome
+	script  []int // what to decide at the choices met, 0 at later ones
+	widths  []int // how much there was to choose from
 }
 
 // origin is where a frame came in.

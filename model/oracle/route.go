@@ -216,7 +216,7 @@ func (r *run) inLink(h *host, l *link, p packet, routers int, legs reach) {
 		r.drop(h, reason.Blackhole, nil)
 		return
 	}
-	switch t := r.balance(h, l, legs, routes, &p); {
+	switch t := r.balance(h, l, legs, routes, &p, routers); {
 	case !t.leg.at(h):
 		r.inLink(t.leg.location, l, p, 0, onlyHere)
 	default:
@@ -232,15 +232,11 @@ func (i *iface) hasAddress(a netip.Addr, h *host) bool {
 }
 
 // balance takes one of routes of equal cost: the one that the conversation takes already, or any.
-func (r *run) balance(h *host, l *link, among reach, routes []*route, p *packet) *route {
+func (r *run) balance(h *host, l *link, among reach, routes []*route, p *packet, routers int) *route {
 	if len(routes) == 1 {
 		return routes[0]
 	}
-	t, ok := p.tuple()
-	if !ok { // as of no ports
-		t = tuple{proto: p.proto, from: netip.AddrPortFrom(p.from, 0), to: netip.AddrPortFrom(p.to, 0)}
-	}
-	k := balance{h.uuid, l.uuid, among, t}
+	k := balance{h.uuid, l.uuid, among, routers, r.entered, p.flow()}
 	uuid := r.balancedRoute(k)
 	if at := slices.IndexFunc(routes, func(t *route) bool { return t.uuid == uuid }); at >= 0 {
 		return routes[at]
@@ -248,6 +244,14 @@ func (r *run) balance(h *host, l *link, among reach, routes []*route, p *packet)
 	taken := routes[r.choose(len(routes))]
 	r.out.memos = append(r.out.memos, balancedTo{k, taken.uuid})
 	return taken
+}
+
+// flow gives the packet's tuple, one without ports where it has none.
+func (p *packet) flow() tuple {
+	if t, ok := p.tuple(); ok {
+		return t
+	}
+	return tuple{proto: p.proto, from: netip.AddrPortFrom(p.from, 0), to: netip.AddrPortFrom(p.to, 0)}
 }
 
 // leaveRouter is steps 5 to 8: a packet leaves a route link by a route, at a host where its leg is.

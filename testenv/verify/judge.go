@@ -31,6 +31,8 @@ func newJudge(w *World) *judge {
 	return &judge{oracle.New(w.Graph(), env), &oracle.Conversations{}, w.unencapsulated()}
 }
 
+const or = "or\n" // between outcomes of which each is right
+
 // judge compares what became of a step with what may become of it. It gives "" and remembers if they agree, else what the oracle says.
 func (j *judge) judge(s Step, got *Outcome) string {
 	verdicts := j.world.Judge(oracle.Entry{Datapath: s.Datapath, Port: s.Port}, s.Frame, j.seen, chosen(got)...)
@@ -48,7 +50,7 @@ func (j *judge) judge(s Step, got *Outcome) string {
 			return ""
 		}
 		if i > 0 {
-			want += "or\n"
+			want += or
 		}
 		want += o.String()
 	}

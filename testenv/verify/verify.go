@@ -220,6 +220,10 @@ func (t *trial) step(ctx context.Context, s Step) (*Outcome, error) {
 			return got, nil
 		}
 	}
+	// Of routes of equal cost it may have taken others than the switch in memory, and then lost the packet for looking it up too often: no flow has dropped it.
+	if there.isNothing() && strings.Contains(want, or) {
+		return nil, errDepth
+	}
 	return nil, fmt.Errorf("the oracle says:\n%sOpen vSwitch does:\n%s%s%s", want, there, strings.Join(t.memory.traces, ""), t.real.explain(ctx, s))
 }
 

@@ -176,7 +176,7 @@ func (r *replica) legStation(domain, id uint32) (compile.Station, bool) {
 		return compile.Station{}, false
 	}
 	for _, s := range r.in.Stations(o.Base().UUID) {
-		if s.Domain.Number == domain {
+		if s.Domain.Number == domain && s.Domain.Present { // elsewhere nobody answers
 			return s, true
 		}
 	}

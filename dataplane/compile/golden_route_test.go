@@ -20,6 +20,9 @@ func TestGoldenRouting(t *testing.T) {
 	equal.route("r-hole", "", "", "rl-1", "198.51.100.0/24")
 	outside := routed()
 	withOutside(outside)
+	elsewhere := distant() // to whose host the route link goes in a way of its own
+	elsewhere.put(&model.Topology{Meta: model.Meta{UUID: "topo-v"}, Encapsulation: model.VXLAN})
+	elsewhere.put(&model.DatapathRouteLink{DatapathUUID: "dp-2", RouteLinkUUID: "rl-1", InterfaceUUID: "if-dp-2", TopologyUUID: "topo-v"})
 	for _, tc := range []struct {
 		name, self string
 		w          *world
@@ -29,10 +32,11 @@ func TestGoldenRouting(t *testing.T) {
 		{"translated-elsewhere", "dp-1", equal},
 		{"translated-everywhere", "dp-1", stateless()},
 		{"routed-outside", "dp-1", outside},
+		{"routed-elsewhere", "dp-1", elsewhere},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			in := &compile.Input{X: span.New(tc.w.g), Self: tc.self, Bridge: compile.NewBridge()}
-			in.Bridge.Uplink, in.Bridge.Tunnels = 1, compile.Tunnels{tunnelPort}
+			in.Bridge.Uplink, in.Bridge.Tunnels = 1, compile.Tunnels{tunnelPort, tunnelPort + 1}
 			in.Bridge.SetNeighbor(compile.NeighborKey{Domain: 200, Addr: netip.MustParseAddr("10.0.1.77")}, model.MAC{2, 0, 0, 0, 0x0d, 77})
 			s := state.New()
 			for u := range in.Units() {

@@ -104,8 +104,12 @@ func (in *Input) carry(link *model.RouteLink, host string) ([]flow.Action, bool)
 	if !ok {
 		return nil, false
 	}
-	// It may go out of the tunnel port that it came in by.
-	return []flow.Action{pipeline.Network.Set(link.VNI), pipeline.Egress.Set(dp.ID), flow.SetField(flow.InPort16.Is(0))}, true
+	return append([]flow.Action{pipeline.Network.Set(link.VNI)}, toHost(dp)...), true
+}
+
+// toHost gives the actions that take a packet of a route link, whose number is in register network, to another host.
+func toHost(dp *model.Datapath) []flow.Action {
+	return []flow.Action{pipeline.Egress.Set(dp.ID), flow.SetField(flow.InPort16.Is(0))} // it may go out of the tunnel port that it came in by
 }
 
 // legItems gives what the leg needs.

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -36,8 +37,12 @@ func (in *Input) nextHops(uuid string) (state.Items, error) {
 		if !in.routedInto(s.Domain, nil) {
 			continue
 		}
+		_, away := in.away(s.Domain)
 		for _, a := range s.Addrs {
 			nextHop(b, prioAllow, s.Domain.Number, a.Addr, s.MAC)
+			if away {
+				in.leavesHere(b, s.Domain, a.Addr)
+			}
 		}
 	}
 	return result(b, state.Items{})
@@ -80,7 +85,7 @@ func (in *Input) networksOf(d Domain, yield func(uuid string)) {
 }
 
 // outsideHopFeature is what becomes of a packet whose next hop nobody is known to be, in a domain that is routed into from here and has devices outside: the
-// agent asks for it.
+// agent asks for it where the domain is present, and elsewhere the packet is carried to such a host.
 var outsideHopFeature = feature{
 	kind: "outside_hop",
 	units: func(in *Input, yield func(state.Unit)) {
@@ -92,7 +97,13 @@ var outsideHopFeature = feature{
 	},
 	items: func(in *Input, u state.Unit) (state.Items, error) {
 		d, ok := in.domain(u.UUID)
-		if !ok || d.UUID != u.UUID || !in.hasOutside(d) || !in.routedInto(d, nil) {
+		if !ok || d.UUID != u.UUID || !in.routedInto(d, nil) {
+			return state.Items{}, nil
+		}
+		if dp, ok := in.away(d); ok {
+			return in.carriedAway(d, dp)
+		}
+		if !in.hasOutside(d) {
 			return state.Items{}, nil
 		}
 		b := pipeline.NewBuilder(d.owner())
@@ -102,15 +113,105 @@ var outsideHopFeature = feature{
 		}
 		return result(b, state.Items{})
 	},
-	dirty: byRouter,
+	dirty: func(in *Input, e *span.Effects, add func(state.Unit)) { // byRouter, and where route links are carried in another way than before
+		in.rewiredPairs(e, func(p span.Pair) {
+			for o := range in.X.Graph().Referrers(p.Network, "routes.route_link_uuid") {
+				if d, ok := in.domain(o.(*model.Route).NetworkUUID); ok && !d.Present {
+					add(state.Unit{Kind: "outside_hop", UUID: d.UUID})
+				}
+			}
+		})
+	},
 }
 
-// hasOutside reports whether devices that nobody registered may be in the domain: behind an attachment, on whichever host, or, of a physical one, behind the NIC.
+// hasOutside reports whether this host can ask devices in the domain that nobody registered: behind an attachment, on whichever host, or, of a physical one, behind the NIC.
 func (in *Input) hasOutside(d Domain) bool {
 	if d.physical() {
 		return d.Present && in.Bridge.Uplink != 0
 	}
-	return len(in.attachments(d)) > 0
+	return d.Present && len(in.attachments(d)) > 0
+}
+
+// away gives the host to which packets are carried that have a next hop in the domain which nobody registered: the one with the lowest id of those with an attachment of it. The
+// bool is false if the domain is present here, or has no devices outside.
+func (in *Input) away(d Domain) (*model.Datapath, bool) {
+	if d.Present || !d.carried() {
+		return nil, false
+	}
+	var first *model.Datapath
+	for _, a := range in.attachments(d) {
+		if dp, ok := graph.Lookup[*model.Datapath](in.X.Graph(), a.at); ok && (first == nil || dp.ID < first.ID) {
+			first = dp
+		}
+	}
+	return first, first != nil
+}
+
+// Priorities in table l3_away.
+const (
+	prioAway      = 100 // whatever the next hop is
+	prioAwayFirst = 101 // what leaves the network's subnet, if the subnet's first address is registered
+	prioAwayNear  = 102 // what does not leave it
+	prioAwayKnown = 103 // for one that is registered
+)
+
+// carriedAway gives the way to the host dp for what has a next hop in the domain that nobody registered, in each of the route links that lead there.
+func (in *Input) carriedAway(d Domain, dp *model.Datapath) (state.Items, error) {
+	b := pipeline.NewBuilder(d.owner())
+	domain, unset := pipeline.Network.Is(d.Number), pipeline.NextHop.IsValue(flow.Value{})
+	carry := append([]flow.Action{flow.Move{Src: pipeline.RouteLink.Bits, Dst: pipeline.Network.Bits.Field.Bits(0, 24)}}, append(toHost(dp), flow.GotoTable{Table: pipeline.Transport.ID})...)
+	for _, f := range families {
+		b.Flow(pipeline.L3Away, prioAway, pipeline.Preds{domain, f.is}, carry...)
+	}
+	links := map[string]bool{}
+	var wires []flow.Flow // of the route links
+	var errs []error
+	in.networksOf(d, func(uuid string) {
+		n, ok := graph.Lookup[*model.Network](in.X.Graph(), uuid)
+		if !ok {
+			return
+		}
+		for _, f := range families {
+			if subnet := f.subnet(n); subnet.IsValid() {
+				b.Flow(pipeline.L3Away, prioAwayNear, pipeline.Preds{domain, pipeline.Subnet.Is(n.ID), unset, f.is, f.dst.Prefix(subnet)}, carry...)
+			} else { // there is no next hop
+				b.Flow(pipeline.L3Away, prioAwayNear, pipeline.Preds{domain, pipeline.Subnet.Is(n.ID), unset, f.is}, flow.GotoTable{Table: pipeline.L3Out.ID})
+			}
+		}
+		for o := range in.X.Graph().Referrers(uuid, "routes.network_uuid") {
+			l, ok := in.routeLink(o.(*model.Route).RouteLinkUUID)
+			if !ok || links[l.UUID] {
+				continue
+			}
+			links[l.UUID] = true
+			own := pipeline.NewBuilder(pipeline.Owner{Kind: pipeline.KindRouteLink, ID: l.ID})
+			in.carriedTo(own, l.UUID, l.VNI, dp)
+			items, err := result(own, state.Items{})
+			wires, errs = append(wires, items.Flows...), append(errs, err)
+		}
+	})
+	items, err := result(b, state.Items{})
+	items.Flows = append(items.Flows, wires...)
+	return items, errors.Join(append(errs, err)...)
+}
+
+// leavesHere lets packets leave here, for a domain that others are carried away for, that have this registered next hop: as the route's gateway; as the destination in a subnet of the
+// network; as the network's first address.
+func (in *Input) leavesHere(b *pipeline.Builder, d Domain, a netip.Addr) {
+	f, domain, unset := familyOf(a), pipeline.Network.Is(d.Number), pipeline.NextHop.IsValue(flow.Value{})
+	out := flow.GotoTable{Table: pipeline.L3Out.ID}
+	b.Flow(pipeline.L3Away, prioAwayKnown, pipeline.Preds{domain, pipeline.NextHop.IsValue(flow.AddrValue(a)), f.is}, out)
+	in.networksOf(d, func(uuid string) {
+		n, ok := graph.Lookup[*model.Network](in.X.Graph(), uuid)
+		if !ok || !f.subnet(n).Contains(a) {
+			return
+		}
+		route := pipeline.Preds{domain, pipeline.Subnet.Is(n.ID), unset, f.is}
+		b.Flow(pipeline.L3Away, prioAwayKnown, append(route[:4:4], f.dst.Addr(a)), out)
+		if firstOf(f.subnet(n)) == a {
+			b.Flow(pipeline.L3Away, prioAwayFirst, route, out)
+		}
+	})
 }
 
 // neighborFeature is the next hops that devices outside have said they are.

@@ -15,16 +15,17 @@ type rerouted struct {
 	in  *Input
 	add func(state.Unit)
 
-	legs    map[string]bool // seen to
-	moved   map[string]bool // routes that may lead elsewhere than before, or nowhere
-	into    map[string]bool // networks that moved routes lead, or led, into
-	outside bool            // whether an interface with devices outside behind it has changed
+	legs     map[string]bool // seen to
+	moved    map[string]bool // routes that may lead elsewhere than before, or nowhere
+	into     map[string]bool // networks that moved routes lead, or led, into
+	outsides map[string]bool // domains whose devices outside have been seen to
+	outside  bool            // whether an interface with devices outside behind it has changed
 }
 
 // dirtyRouter gives the units of routing that the effects concern.
 func (in *Input) dirtyRouter(e *span.Effects, add func(state.Unit)) {
 	in.alike.changed(e)
-	d := rerouted{in: in, add: add, legs: map[string]bool{}, moved: map[string]bool{}, into: map[string]bool{}}
+	d := rerouted{in: in, add: add, legs: map[string]bool{}, moved: map[string]bool{}, into: map[string]bool{}, outsides: map[string]bool{}}
 	for _, c := range e.Changed {
 		d.object(c.Old)
 		d.object(c.New)
@@ -58,6 +59,7 @@ func (d *rerouted) object(o model.Object) {
 	case *model.Network:
 		d.network(o.UUID)
 		d.domain(o.SegmentUUID)
+		d.outsideHop(o.SegmentUUID)
 		for t := range g.Referrers(o.UUID, "translations.network_uuid") {
 			d.unit("leg", t.(*model.Translation).InterfaceUUID)
 		}
@@ -65,8 +67,14 @@ func (d *rerouted) object(o model.Object) {
 		d.segment(o.UUID)
 	case *model.Datapath:
 		for i := range d.in.X.InterfacesAt(o.UUID) {
-			if s, ok := graph.Lookup[*model.Interface](g, i); ok && s.Mode == model.InterfaceSimulated {
+			s, ok := graph.Lookup[*model.Interface](g, i)
+			if ok && s.Mode == model.InterfaceSimulated {
 				d.leg(i)
+			}
+			if ok && outside(s.Mode) {
+				for _, uuid := range d.in.X.Domains(i) {
+					d.outsideHop(uuid)
+				}
 			}
 		}
 	case *model.Interface:
@@ -191,14 +199,17 @@ func (d *rerouted) row(r *model.TranslationStaticAddress) {
 	}
 }
 
-// flip sees to what has come to this host or left it, and to the ways to legs and to devices outside on another host that it has come to or left.
+// flip sees to what has come to this host or left it, and to the ways to legs and devices outside on another host that it has come to or left.
 func (d *rerouted) flip(p span.Pair) {
 	if p.Datapath != d.in.Self {
-		d.outsideHop(p.Network)
 		for i := range d.in.X.InterfacesAt(p.Datapath) {
 			o, ok := graph.Lookup[*model.Interface](d.in.X.Graph(), i)
-			if ok && o.Mode == model.InterfaceSimulated && slices.Contains(d.in.X.Domains(i), p.Network) {
-				d.unit("leg", i)
+			if !ok || o.Mode != model.InterfaceSimulated && !outside(o.Mode) || !slices.Contains(d.in.X.Domains(i), p.Network) {
+				continue
+			}
+			if d.unit("leg", i); outside(o.Mode) {
+				d.outsideHop(p.Network)
+				d.unit("next_hop", i) // devices behind it may be registered
 			}
 		}
 		return
@@ -242,18 +253,35 @@ func (d *rerouted) domain(uuid string) {
 	}
 }
 
-// outsideHop sees to the next hops outside a network or segment.
+// outsideHop sees to the next hops outside a network or segment: where it is not present to all routes and next hops, as these say what is carried away.
 func (d *rerouted) outsideHop(uuid string) {
-	d.unit("outside_hop", uuid)
-	if n, ok := graph.Lookup[*model.Network](d.in.X.Graph(), uuid); ok {
-		d.unit("outside_hop", n.SegmentUUID)
+	dom, ok := d.in.domain(uuid)
+	if !ok || d.outsides[dom.UUID] {
+		return
+	}
+	d.outsides[dom.UUID] = true
+	d.unit("outside_hop", dom.UUID)
+	if dom.Present {
+		return
+	}
+	d.in.networksOf(dom, func(n string) {
+		for r := range d.in.X.Graph().Referrers(n, "routes.network_uuid") {
+			d.unit("route", r.Base().UUID)
+		}
+	})
+	for i := range d.in.X.InterfacesOf(dom.UUID) {
+		d.unit("next_hop", i)
 	}
 }
 
-// settle sees to domains that may be routed into from now on, or no more: those that no other route than the moved ones leads into.
+// settle sees to domains that may be routed into from now on, or no more: those that no other route than the moved ones leads into. What is carried away from a domain goes by its
+// routes' links.
 func (d *rerouted) settle() {
 	for n := range d.into {
 		dom, ok := d.in.domain(n)
+		if ok && !dom.Present {
+			d.unit("outside_hop", dom.UUID)
+		}
 		if !ok || d.in.routedInto(dom, func(r *model.Route) bool { return d.moved[r.UUID] }) {
 			continue
 		}

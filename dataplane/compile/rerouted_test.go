@@ -17,9 +17,10 @@ import (
 )
 
 // busy is a world in which everything that routes meets: legs here, elsewhere and everywhere, routes of equal prefix, rows that translate the same, a segment
-// with two networks, devices outside.
+// with two networks, devices outside here and where this host has nothing of the network, domains that are wired to hosts one by one.
 func busy() *world {
 	w := natted(true)
+	w.datapath("dp-3", "172.16.90.3")
 	w.put(&model.Segment{Meta: model.Meta{UUID: "seg-1"}, Mode: model.SegmentVirtual, VNI: 500})
 	w.put(&model.RouteLink{Meta: model.Meta{UUID: "rl-2"}, VNI: 301, MACAddress: model.MAC{2, 0, 0, 0, 3, 1}})
 	w.leg("if-gy", "dp-1", "02:00:00:00:0b:fd", "nw-b", "10.0.1.253", "fd00:b::fd")
@@ -36,7 +37,26 @@ func busy() *world {
 			IngressIPv4Address: netip.MustParseAddr("10.0.1.253"), EgressIPv4Address: netip.MustParseAddr(out)})
 	}
 	w.iface("if-p", model.InterfacePromiscuous, "dp-2", "p1", "02:00:00:00:0d:01", "")
-	w.put(&model.InterfaceNetwork{InterfaceUUID: "if-p", NetworkUUID: "nw-b", Static: true})
+	w.put(&model.InterfaceNetwork{Meta: model.Meta{UUID: "ifn-p"}, InterfaceUUID: "if-p", NetworkUUID: "nw-b", Static: true})
+	w.network("nw-o", 600, "10.0.9.0/24", "fd00:9::/64")
+	w.leg("if-go", "", "02:00:00:00:09:fe", "nw-o", "10.0.9.254")
+	w.route("r-o", "if-go", "nw-o", "rl-1", "10.0.9.0/24", "fd00:9::/64")
+	w.iface("if-o1", model.InterfaceVIF, "dp-2", "o1", "02:00:00:00:09:01", "nw-o", "10.0.9.1", "fd00:9::7")
+	for n, dp := range []string{"dp-2", "dp-3"} {
+		p := fmt.Sprintf("if-po%d", n)
+		w.iface(p, model.InterfacePromiscuous, dp, "po"+dp, fmt.Sprintf("02:00:00:00:0d:1%d", n), "")
+		w.put(&model.InterfaceNetwork{Meta: model.Meta{UUID: "ifn-" + p}, InterfaceUUID: p, NetworkUUID: "nw-o", Static: true})
+	}
+	w.route("r-o2", "if-go", "nw-o", "rl-2", "10.0.9.0/24")
+	change(w, model.DefaultTopology, func(t *model.Topology) { t.Automatic = false })
+	w.put(&model.Topology{Meta: model.Meta{UUID: "topo-v"}, Encapsulation: model.VXLAN})
+	for _, dp := range []string{"dp-1", "dp-2", "dp-3"} {
+		for _, n := range []string{"nw-a", "nw-b", "nw-o", "nw-x"} {
+			w.put(&model.DatapathNetwork{DatapathUUID: dp, NetworkUUID: n, InterfaceUUID: "if-" + dp})
+		}
+		w.put(&model.DatapathSegment{DatapathUUID: dp, SegmentUUID: "seg-1", InterfaceUUID: "if-" + dp})
+		w.put(&model.DatapathRouteLink{DatapathUUID: dp, RouteLinkUUID: "rl-1", InterfaceUUID: "if-" + dp, TopologyUUID: "topo-v"})
+	}
 	return w
 }
 
@@ -44,13 +64,13 @@ func busy() *world {
 func another(t *rapid.T, o model.Object) model.Object {
 	pick := func(label string, from ...string) string { return rapid.SampledFrom(from).Draw(t, label) }
 	flag := func(label string) bool { return rapid.Bool().Draw(t, label) }
-	leg := func() string { return pick("leg", "if-ga", "if-gb", "if-gx", "if-gy", "if-gu", "if-a1") }
+	leg := func() string { return pick("leg", "if-ga", "if-gb", "if-gx", "if-gy", "if-gu", "if-go", "if-a1") }
 	switch o := o.(type) {
 	case *model.Route:
 		c := *o
 		c.RouteLinkUUID, c.Ingress, c.Egress = pick("link", "rl-1", "rl-2"), flag("ingress"), flag("egress")
 		if c.InterfaceUUID != "" {
-			c.InterfaceUUID, c.NetworkUUID = leg(), pick("network", "nw-a", "nw-b", "nw-x")
+			c.InterfaceUUID, c.NetworkUUID = leg(), pick("network", "nw-a", "nw-b", "nw-x", "nw-o")
 		}
 		p := netip.MustParsePrefix(pick("prefix", "0.0.0.0/0", "10.0.1.0/24"))
 		c.IPv4Network, c.IPv4Prefix = p.Addr(), p.Bits()
@@ -67,6 +87,14 @@ func another(t *rapid.T, o model.Object) model.Object {
 	case *model.InterfacePort:
 		c := *o
 		c.DatapathUUID = pick("host", "", "dp-1", "dp-2")
+		return &c
+	case *model.DatapathRouteLink:
+		c := *o
+		c.TopologyUUID = pick("topology", "", "topo-v")
+		return &c
+	case *model.InterfaceNetwork:
+		c := *o
+		c.NetworkUUID, c.Static = pick("network", "nw-b", "nw-o"), flag("static")
 		return &c
 	case *model.IPLease:
 		c := *o
@@ -106,7 +134,7 @@ func TestReroutedEqualsFull(t *testing.T) {
 			all = append(all, o)
 		}
 		in := &compile.Input{X: span.New(w.g), Self: "dp-1", Bridge: compile.NewBridge()}
-		in.Bridge.Uplink, in.Bridge.Tunnels = 1, compile.Tunnels{tunnelPort}
+		in.Bridge.Uplink, in.Bridge.Tunnels = 1, compile.Tunnels{tunnelPort, tunnelPort + 1}
 		s := state.New()
 		full(t, in, s, &state.Changes{})
 		for rev := range 12 {

@@ -40,8 +40,12 @@ type way struct {
 	blackhole bool
 	leg       leg
 	network   *model.Network
+	domain    Domain
 	carry     []flow.Action // to the host of a leg that is not here
 }
+
+// counts reports whether what another host has carried here may leave by it: through a leg that is pinned here, or into a domain that is present here.
+func (w way) counts() bool { return w.leg.here && (w.leg.at != "" || w.domain.Present) }
 
 // routeLink gives the route link if this host has to do with it.
 func (in *Input) routeLink(uuid string) (*model.RouteLink, bool) {
@@ -68,13 +72,11 @@ func (in *Input) way(r *model.Route) (way, bool) {
 		return w, ok
 	}
 	w.network, ok = graph.Lookup[*model.Network](in.X.Graph(), r.NetworkUUID)
-	return w, ok && in.stands(w.leg, r.NetworkUUID)
-}
-
-// stands reports whether the leg has an address in the network, and is a station there.
-func (in *Input) stands(l leg, network string) bool {
-	d, ok := in.domain(network)
-	return ok && in.stationIn(l.Interface)(d) && in.leases(l.UUID, network)
+	if !ok {
+		return w, false
+	}
+	w.domain, ok = in.domain(r.NetworkUUID)
+	return w, ok && in.stationIn(w.leg.Interface)(w.domain) && in.leases(w.leg.UUID, r.NetworkUUID)
 }
 
 // route gives the flows of a route.
@@ -120,7 +122,7 @@ func (in *Input) enters(r *model.Route) bool {
 }
 
 // routeOut leads packets to the prefix out of the route link. Of several routes to it the first makes the group that chooses, and each its
-// bucket. Packets that another host has brought into the route link leave through legs of this host only.
+// bucket. What another host has carried into the route link is not carried on.
 func (in *Input) routeOut(b *pipeline.Builder, items *state.Items, r *model.Route, p netip.Prefix) {
 	var all, here []way
 	hole := false
@@ -135,7 +137,7 @@ func (in *Input) routeOut(b *pipeline.Builder, items *state.Items, r *model.Rout
 			if !hole {
 				all = append(all, w)
 			}
-			if w.leg.here {
+			if w.counts() {
 				here = append(here, w)
 			}
 		}
@@ -159,7 +161,7 @@ func (in *Input) choose(b *pipeline.Builder, items *state.Items, r *model.Route,
 		match := append(pipeline.Preds{pipeline.RouteLink.Is(link.VNI), f.is, f.dst.Prefix(p)}, preds...)
 		priority := prioRoute + uint16(p.Bits()) //nolint:gosec // at most 128
 		if len(ways) == 1 {
-			w.lead(b, f, priority, match)
+			in.lead(b, f, priority, match, w)
 			return
 		}
 		group := pipeline.RouteGroup(ways[0].ID, f.v6, here)
@@ -167,7 +169,7 @@ func (in *Input) choose(b *pipeline.Builder, items *state.Items, r *model.Route,
 			items.Groups = append(items.Groups, state.Group{ID: group, Choose: true})
 			b.Flow(pipeline.L3Route, priority, match, flow.ToGroup{Group: group})
 		}
-		actions, next := w.actions(f)
+		actions, next := in.leave(w, f)
 		bucket := b.Bucket(pipeline.L3Route, r.ID, append(actions, flow.Resubmit{Table: next})...)
 		bucket.Weight = 1
 		items.Buckets = append(items.Buckets, state.Bucket{Group: group, Bucket: bucket})
@@ -175,17 +177,17 @@ func (in *Input) choose(b *pipeline.Builder, items *state.Items, r *model.Route,
 }
 
 // lead leads packets the one way there is.
-func (w way) lead(b *pipeline.Builder, f family, priority uint16, match pipeline.Preds) {
+func (in *Input) lead(b *pipeline.Builder, f family, priority uint16, match pipeline.Preds, w way) {
 	if w.blackhole {
 		b.Drop(pipeline.L3Route, priority, reason.Blackhole, match...)
 		return
 	}
-	actions, next := w.actions(f)
+	actions, next := in.leave(w, f)
 	b.Flow(pipeline.L3Route, priority, match, append(actions, flow.GotoTable{Table: next})...)
 }
 
-// actions gives what leads a packet through the leg, and the table that goes on with it.
-func (w way) actions(f family) ([]flow.Action, uint8) {
+// leave gives what leads a packet through the leg, and the table that goes on with it.
+func (in *Input) leave(w way, f family) ([]flow.Action, uint8) {
 	if !w.leg.here {
 		return w.carry, pipeline.Transport.ID
 	}
@@ -193,5 +195,9 @@ func (w way) actions(f family) ([]flow.Action, uint8) {
 	if a := f.gateway(w.Route); a.IsValid() {
 		gateway = flow.AddrValue(a)
 	}
-	return []flow.Action{pipeline.Egress.Set(w.leg.ID), pipeline.Subnet.Set(w.network.ID), pipeline.NextHop.SetValue(gateway)}, pipeline.L3Out.ID
+	actions := []flow.Action{pipeline.Egress.Set(w.leg.ID), pipeline.Subnet.Set(w.network.ID), pipeline.NextHop.SetValue(gateway)}
+	if _, away := in.away(w.domain); away && w.leg.at == "" {
+		return append(actions, pipeline.Network.Set(w.domain.Number)), pipeline.L3Away.ID
+	}
+	return actions, pipeline.L3Out.ID
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/openvnet/openvnet/dataplane/pipeline"
 	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/model/span"
+	"github.com/openvnet/openvnet/ofctl/oftest"
 )
 
 // A pinned leg remembers what it has translated: in both directions, over two hosts, and for those inside who ask for an address outside.
@@ -160,6 +161,59 @@ const agentAsked = "agent of dp-1, class 2: 0b:fe>0a:fe 10.0.0.1>10.0.1.77 ttl 6
 func withOutside(w *world) {
 	w.iface("if-p", model.InterfacePromiscuous, "dp-1", "p1", "02:00:00:00:0d:01", "")
 	w.put(&model.InterfaceNetwork{InterfaceUUID: "if-p", NetworkUUID: "nw-b", Static: true})
+}
+
+// distant is routed with a network of which dp-1 has nothing: on dp-2 there are devices outside that nobody registered, and one guest.
+func distant() *world {
+	w := routed()
+	w.network("nw-o", 500, "10.0.9.0/24", "fd00:9::/64")
+	w.leg("if-go", "", "02:00:00:00:09:fe", "nw-o", "10.0.9.254", "fd00:9::fe")
+	w.route("r-o", "if-go", "nw-o", "rl-1", "10.0.9.0/24", "fd00:9::/64")
+	w.route("r-any", "if-go", "nw-o", "rl-1", "0.0.0.0/0", "::/0")
+	w.iface("if-o1", model.InterfaceVIF, "dp-2", "o1", "02:00:00:00:09:01", "nw-o", "10.0.9.1")
+	w.iface("if-p", model.InterfacePromiscuous, "dp-2", "p1", "02:00:00:00:0d:01", "")
+	w.put(&model.InterfaceNetwork{Meta: model.Meta{UUID: "ifn-p"}, InterfaceUUID: "if-p", NetworkUUID: "nw-o", Static: true})
+	return w
+}
+
+// What may be for devices outside of a network that is not present here is routed where they are; who is registered is reached from here.
+func TestOutsideElsewhere(t *testing.T) {
+	f := newFabric(t, distant())
+	a1 := func(dst string) probe {
+		src := "10.0.0.1"
+		if strings.Contains(dst, ":") {
+			src = "fd00:a::1"
+		}
+		return probe{ethSrc: "0a:01", ethDst: "0a:fe", src: src, dst: dst, sport: 5, dport: 6}
+	}
+	crosses := map[string]bool{} // hosts that route
+	f.met = func(host string, l oftest.Lookup) {
+		crosses[host] = crosses[host] || l.Table == pipeline.L3Out.ID
+	}
+	for dst, want := range map[string]string{
+		"10.0.9.77":   "agent of dp-2, class 2: 09:fe>0a:fe 10.0.0.1>10.0.9.77 ttl 63 udp 5>6",
+		"fd00:9::77":  "agent of dp-2, class 2: 09:fe>0a:fe fd00:a::1>fd00:9::77 ttl 63 udp 5>6",
+		"2001:db8::1": "agent of dp-2, class 2: 09:fe>0a:fe fd00:a::1>2001:db8::1 ttl 63 udp 5>6",
+	} {
+		clear(crosses)
+		f.want("a1", a1(dst).frame(), want)
+		if crosses["dp-1"] || !crosses["dp-2"] {
+			t.Errorf("%s is routed out by %v", dst, crosses)
+		}
+	}
+	for dst, want := range map[string]string{
+		"10.0.9.1":  "o1: 09:fe>09:01 10.0.0.1>10.0.9.1 ttl 63 udp 5>6",
+		"192.0.2.1": "o1: 09:fe>09:01 10.0.0.1>192.0.2.1 ttl 63 udp 5>6", // it has the first address
+	} {
+		clear(crosses)
+		f.want("a1", a1(dst).frame(), want)
+		if !crosses["dp-1"] || crosses["dp-2"] {
+			t.Errorf("%s is routed out by %v", dst, crosses)
+		}
+	}
+	old := a1("10.0.9.77")
+	old.ttl = 1
+	f.want("a1", old.frame(), "dropped: ttl")
 }
 
 // What cannot be realised is said, and does not keep the rest from working.

@@ -56,6 +56,7 @@ const (
 	idTranslateIn     = 51
 	idL3Source        = 52
 	idL3Route         = 54
+	idL3Away          = 55
 	idL3Out           = 56
 	idTranslateOut    = 57
 	idL3Send          = 58
@@ -75,7 +76,7 @@ func Tables() []*Table {
 	return []*Table{
 		Classify, Mirror, TunnelPeer, TunnelKey, Underlay, Restore, GuardMAC, GuardAddress, GuardFree, Outside, GuardTarget,
 		Service, Punt, ND, OutFilter, OutFilterAnswer, OutRules, OutRulesAnswer,
-		L2, Unknown, L3In, TranslateIn, L3Source, L3Route, L3Out, TranslateOut, L3Send, NextHopMAC,
+		L2, Unknown, L3In, TranslateIn, L3Source, L3Route, L3Away, L3Out, TranslateOut, L3Send, NextHopMAC,
 		Flood, Deliver, InFilter, InFilterAnswer, InRules, InRulesAnswer, Transport, Output,
 	}
 }

@@ -25,7 +25,12 @@ var (
 		ID: idL3Route, Name: "l3_route", Doc: "The route to the destination, by the longest prefix: leg and next hop here, or the host of the leg. What is for a leg itself is answered or refused. What a row with a route link should have translated, and the connection tracker has not, ends here.",
 		Matches: []flow.Field{flow.EthType, flow.IPv4Dst, flow.IPv6Dst, flow.IPProto, flow.ICMPType, flow.ICMPCode, flow.ICMPv6Type, flow.ICMPv6Code, flow.CTState, flow.CTZone}, Reads: []Register{RouteLink, Remote, Egress},
 		Sets:   []flow.Field{flow.InPort16, flow.IPv4Src, flow.IPv4Dst, flow.IPv6Src, flow.IPv6Dst, flow.IPTTL, flow.ICMPType, flow.ICMPv6Type},
-		Writes: []Register{Network, Egress, NextHop, Subnet, Remote}, Next: []uint8{idL3Out, idTransport}, Again: []uint8{idL3Source, idL3Route, idL3Out, idTransport}, Miss: reason.NoRoute,
+		Writes: []Register{Network, Egress, NextHop, Subnet, Remote}, Next: []uint8{idL3Away, idL3Out, idTransport}, Again: []uint8{idL3Source, idL3Route, idL3Away, idL3Out, idTransport}, Miss: reason.NoRoute,
+	}
+	L3Away = &Table{
+		ID: idL3Away, Name: "l3_away", Doc: "Leaving into a domain that is not present here, but has devices outside elsewhere: a packet whose next hop is registered leaves here, any other is carried to a host that can ask for it.",
+		Matches: []flow.Field{flow.EthType, flow.IPv4Dst, flow.IPv6Dst}, Reads: []Register{Network, RouteLink, Subnet, NextHop}, Sets: []flow.Field{flow.InPort16}, Writes: []Register{Network, Egress},
+		Next: []uint8{idL3Out, idTransport}, MissTo: idL3Out,
 	}
 	L3Out = &Table{
 		ID: idL3Out, Name: "l3_out", Doc: "Leaving through a leg: the TTL; translation, or the connection tracker where the leg remembers conversations.",

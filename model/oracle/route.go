@@ -177,6 +177,15 @@ const (
 	onlyHere         // for what was carried to this host
 )
 
+// counts reports whether what was carried to the host may leave by the route: through a leg that is pinned there, or into a domain that is present there.
+func (t *route) counts(h *host) bool {
+	if t.leg == nil || t.leg.location != nil {
+		return t.leg != nil && t.leg.location == h
+	}
+	d := t.at(h)
+	return d != nil && d.present[h]
+}
+
 // inLink is step 4: a packet in a route link.
 //
 // Open: a leg that is not pinned is at every host, whether or not one of its domains is present there. Of routes of equal cost each may be taken; a conversation's packets
@@ -198,7 +207,7 @@ func (r *run) inLink(h *host, l *link, p packet, routers int, legs reach) {
 	longest := -1
 	var routes []*route
 	for _, t := range l.routes {
-		if legs == onlyHere && (t.leg == nil || !t.leg.at(h)) || t.leg != nil && t.leg.at(h) && (!t.stands || t.at(h) == nil) {
+		if legs == onlyHere && !t.counts(h) || t.leg != nil && t.leg.at(h) && (!t.stands || t.at(h) == nil) {
 			continue
 		}
 		switch n := t.bits(p.to); {
@@ -216,12 +225,32 @@ func (r *run) inLink(h *host, l *link, p packet, routers int, legs reach) {
 		r.drop(h, reason.Blackhole, nil)
 		return
 	}
-	switch t := r.balance(h, l, legs, routes, &p, routers); {
-	case !t.leg.at(h):
-		r.inLink(t.leg.location, l, p, 0, onlyHere)
-	default:
-		r.leaveRouter(h, t, p, routers)
+	t := r.balance(h, l, legs, routes, &p, routers)
+	to := t.leg.location
+	if legs == everywhere && to == nil {
+		to = t.attached(h, p.to)
 	}
+	if to != nil && to != h {
+		r.inLink(to, l, p, 0, onlyHere)
+		return
+	}
+	r.leaveRouter(h, t, p, routers)
+}
+
+// attached gives the host to which a packet is carried because its next hop may be a device outside, which only hosts can ask for where the domain is present. It
+// is nil if the packet leaves at h.
+func (t *route) attached(h *host, to netip.Addr) *host {
+	d, next := t.at(h), t.nextHop(to)
+	if !d.carried || d.present[h] || !next.IsValid() || d.addresses[next] != nil {
+		return nil
+	}
+	var first *host
+	for _, a := range d.outside {
+		if first == nil || a.host.id < first.id {
+			first = a.host
+		}
+	}
+	return first
 }
 
 // hasAddress reports whether an address is the interface's in a domain that the host may have to do with: each host has internal networks of its own.
@@ -256,7 +285,7 @@ func (p *packet) flow() tuple {
 
 // leaveRouter is steps 5 to 8: a packet leaves a route link by a route, at a host where its leg is.
 //
-// Open: the next hop is asked for, if nobody is known to have it, where the domain has an outside attachment that is reached from this host.
+// Open: the next hop is asked for, if nobody is known to have it, where the domain is present and has an outside attachment that is reached from this host.
 func (r *run) leaveRouter(h *host, t *route, p packet, routers int) {
 	if p.ttl <= 1 {
 		r.drop(h, reason.TTL, t.leg)
@@ -277,6 +306,7 @@ func (r *run) leaveRouter(h *host, t *route, p packet, routers int) {
 		return
 	}
 	mac, known := d.neighbors[next]
+	known = known && d.present[h]
 	if s := d.addresses[next]; s.known(h) {
 		mac, known = s.mac, true
 	}
@@ -284,7 +314,7 @@ func (r *run) leaveRouter(h *host, t *route, p packet, routers int) {
 	case known:
 		p.setMACs(mac, t.mac)
 		r.forward(h, d, nil, p, routers)
-	case len(d.outsideFrom(h, nil)) > 0:
+	case d.present[h] && len(d.outsideFrom(h, nil)) > 0:
 		r.punt(PuntNeighbor, h, t.leg)
 	default:
 		r.drop(h, reason.NoNeighbor, t.leg)

@@ -133,7 +133,7 @@ routes route_link_uuid=rl-1 interface_uuid=if-lb network_uuid=nw-b ipv4_network=
 `
 	in, in6 := udp(la, a1, "10.1.0.1", "192.0.2.1"), udp(la, a1, "fd01::1", "2001:db8::1")
 	unknown := newLab(t, text)
-	unknown.expect("dp-a/if-a1", udp(la, a1, "10.1.0.1", "10.2.0.77").frame(), "punt dp-a neighbor")
+	unknown.expect("dp-a/if-a1", udp(la, a1, "10.1.0.1", "10.2.0.77").frame(), "punt dp-b neighbor") // where the network is
 	known := newLab(t, text, func(e *Environment) { e.Neighbors[Neighbor{"nw-b", addr("10.2.0.77")}] = device })
 	out := udp(device, lb, "10.1.0.1", "10.2.0.77")
 	out.ttl = 63
@@ -156,6 +156,54 @@ routes route_link_uuid=rl-1 interface_uuid=if-lb network_uuid=nw-b ipv4_network=
 	}
 	first.again("networks uuid=nw-b ipv4_network=10.2.0.0")
 	first.expect("dp-a/if-a1", in6.frame(), "drop dp-a no_neighbor") // no subnet of the family
+}
+
+// A network that is not present at the guest's host, with devices outside at two others: what may be for one of them is carried to the host of the lower id, and
+// leaves there, once.
+func TestDevicesElsewhere(t *testing.T) {
+	text := strings.Replace(routed, "vif if-b1 dp-b", "datapaths uuid=dp-c display_name=c node_id=c dpid=3\npromiscuous if-out dp-c -\ninterface_networks interface_uuid=if-out network_uuid=nw-b static=true\nvif if-b1 dp-b", 1) + `
+promiscuous if-wire dp-b -
+interface_networks interface_uuid=if-wire network_uuid=nw-b static=true
+routes route_link_uuid=rl-1 interface_uuid=if-lb network_uuid=nw-b ipv4_network=0.0.0.0 ipv4_prefix=0 ipv4_gateway=10.2.0.78
+`
+	l := newLab(t, text)
+	in, far := udp(la, a1, "10.1.0.1", "10.2.0.77"), udp(la, a1, "10.1.0.1", "192.0.2.1")
+	l.expect("dp-a/if-a1", in.frame(), "punt dp-b neighbor")
+	l.expect("dp-a/if-a1", far.frame(), "punt dp-b neighbor")
+	l.expect("dp-a/if-a1", udp(la, a1, "10.1.0.1", "10.2.0.1").frame(), "dp-b/if-b1") // who is registered, from here
+	last := in
+	last.ttl = 1
+	l.expect("dp-a/if-a1", last.frame(), "drop dp-b ttl")
+	l.again("networks uuid=nw-b ipv4_network=10.2.0.0 unknown_unicast=drop") // of which dp-b has learned nothing
+	l.env.Neighbors[Neighbor{"nw-b", addr("10.2.0.77")}] = device
+	l.again("")
+	l.expect("dp-a/if-a1", in.frame(), "drop dp-b destination")
+	l.env.Learned[LearnedFrom{"nw-b", device}] = "if-wire"
+	l.again("")
+	out := in
+	out.dst, out.src, out.ttl = device, lb, 63
+	l.expectFrame("dp-a/if-a1", in.frame(), "dp-b/if-wire", out.frame())
+	// A leg that is pinned does not leave its host; a guest makes the network present.
+	pinned := newLab(t, strings.Replace(text, "if-lb - ", "if-lb dp-c ", 1))
+	pinned.expect("dp-a/if-a1", in.frame(), "punt dp-c neighbor")
+	here := newLab(t, text+"vif if-b9 dp-a 02:00:00:00:00:b9 nw-b=10.2.0.99\n")
+	here.expect("dp-a/if-a1", in.frame(), "punt dp-a neighbor")
+	// What was carried to dp-b takes no route of equal cost into a network that is not present there.
+	equal := newLab(t, text+`
+networks uuid=nw-z ipv4_network=10.9.0.0
+promiscuous if-z dp-c -
+interface_networks interface_uuid=if-z network_uuid=nw-z static=true
+simulated if-lz - 02:00:00:00:00:2c nw-z=10.9.0.254 enable_routing=true
+routes route_link_uuid=rl-1 interface_uuid=if-lz network_uuid=nw-z ipv4_network=0.0.0.0 ipv4_prefix=0 ipv4_gateway=10.9.0.78
+`)
+	var all []string
+	for _, o := range equal.w.Judge(at("dp-a/if-a1"), far.frame(), nil) {
+		all = append(all, summary(o)...)
+	}
+	slices.Sort(all)
+	if d := cmp.Diff([]string{"punt dp-b neighbor", "punt dp-c neighbor", "punt dp-c neighbor"}, all); d != "" { // dp-c has both networks
+		t.Error(d)
+	}
 }
 
 // Legs of one host: packets are carried to it, and let out there.

@@ -58,6 +58,7 @@ type World struct {
 // host is a datapath.
 type host struct {
 	uuid   string
+	id     uint32
 	uplink string
 	ports  map[string]*iface // whose ports they are
 	local  []*station        // of the host itself
@@ -71,7 +72,7 @@ func New(g *graph.Graph, env Environment) *World {
 		groups: map[string]*group{}, links: map[string]*link{},
 	}
 	for o := range each[*model.Datapath](g, model.Datapaths) {
-		h := &host{uuid: o.UUID, uplink: env.Hosts[o.UUID].Uplink, ports: map[string]*iface{}}
+		h := &host{uuid: o.UUID, id: o.ID, uplink: env.Hosts[o.UUID].Uplink, ports: map[string]*iface{}}
 		w.hosts = append(w.hosts, h)
 		w.hostByUUID[h.uuid] = h
 	}

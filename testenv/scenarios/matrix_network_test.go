@@ -9,7 +9,7 @@ import (
 
 // classes are all classes of scenarios, in the order in which they run.
 var classes = []class{
-	apart, segments, routed, physical, translated, promiscuous, vlans, internals, filters, groups, members, leased,
+	apart, segments, routed, physical, translated, promiscuous, vlans, distant, internals, filters, groups, members, leased,
 }
 
 // Two networks with the same subnets and addresses, of which neither has anything of the other; addresses, interfaces and MAC addresses that go

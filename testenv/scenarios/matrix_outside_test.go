@@ -63,6 +63,45 @@ var vlans = class{
 	},
 }
 
+// A network of devices beyond the edge, routed to from hosts that have nothing of it, by a gateway that is everywhere.
+var distant = class{
+	name:     "routed to devices of another host",
+	together: []string{"vm1 vm3 vm5 vm7 office inet"},
+	also: func() []also {
+		return []also{{"vm1", "10.210.0.99"}, {"vm1", "fd21::99"}, {"vm1", "10.66.0.1"}, {"office", "10.1.0.1"}}
+	},
+	make: func(p *plan) {
+		p.network("one", []string{prefix4(1), prefix6(1)}, nil)
+		p.gateway("gwone", "one", "", host4(1, 1), host6(1, 1))
+		p.outside("out", "10.210.0.0/24", "fd21::/64")
+		p.gateway("gwout", "out", "", "10.210.0.2/24", "fd21::2/64")
+		p.router("core")
+		p.route("one", "core", "gwone", "one", nil, prefix4(1), prefix6(1))
+		p.route("out", "core", "gwout", "out", of("ipv4_gateway=10.210.0.1 ipv6_gateway=fd21::1"), everything...)
+		p.route("near", "core", "gwout", "out", nil, "10.210.0.0/24", "fd21::/64")
+		for _, n := range []int{1, 3, 5, 7} {
+			p.vm(n, "one", host4(1, 10+n), host6(1, 10+n))
+			p.set(vmName(n), nil, []string{bare(host4(1, 1)), bare(host6(1, 1))})
+		}
+		p.set("office", []string{"10.210.0.1/24", "fd21::1/64", "10.66.0.1/32"}, []string{"10.210.0.2", "fd21::2"})
+		p.set("inet", []string{"10.210.0.9/24", "fd21::9/64"}, []string{"10.210.0.2", "fd21::2"})
+	},
+	steps: []step{
+		{name: "a guest of the network", change: func(p *plan) {
+			p.vm(2, "out", "10.210.0.22/24", "fd21::22/64")
+			p.set("vm2", nil, []string{"10.210.0.2", "fd21::2"})
+		}},
+		{name: "the guest gone", change: func(p *plan) {
+			p.drop("if-vm2", "ml-vm2", "il-vm2k1", "il-vm2k2")
+			delete(p.nodes, "vm2")
+		}},
+		{name: "the devices not in the network", change: func(p *plan) { p.drop("ifn-outer") }},
+		{name: "the devices in the network again", change: func(p *plan) {
+			p.put("interface_networks", "ifn-outer", of("interface_uuid=if-outer network_uuid=nw-out static=true"))
+		}},
+	},
+}
+
 // Networks of one host each: its guests and the host itself.
 var internals = class{
 	name:     "internal networks",

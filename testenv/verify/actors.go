@@ -27,6 +27,7 @@ type actors struct {
 	from      []actor
 	addresses []addressOf // of all interfaces
 	legs      []addressOf // of simulated interfaces
+	trips     []trip
 	macs      []model.MAC
 	tracked   bool // something remembers conversations: there a fragment waits for the others
 }
@@ -97,5 +98,54 @@ func newActors(w *World) *actors {
 			}
 		}
 	}
+	a.travel(w)
 	return a
+}
+
+// trip is from a guest, by a router in its network, to an address that nobody registered in a network with devices outside.
+type trip struct {
+	entry  Entry
+	from   addressOf
+	router model.MAC
+	to     netip.Addr
+}
+
+// travel finds the trips.
+func (a *actors) travel(w *World) {
+	var routes []*model.Route
+	strangers := map[string][]netip.Addr{}
+	for _, o := range w.Objects {
+		if r, ok := o.(*model.Route); ok {
+			routes = append(routes, r)
+		}
+	}
+	for _, n := range w.withOutside() {
+		strangers[n.UUID] = strangersOf(n)
+	}
+	for _, in := range routes {
+		for _, out := range routes {
+			if in.Ingress && out.Egress && in.RouteLinkUUID == out.RouteLinkUUID && in.NetworkUUID != out.NetworkUUID {
+				for _, to := range strangers[out.NetworkUUID] {
+					a.travels(in.NetworkUUID, to)
+				}
+				if out.Prefix4().IsValid() && out.IPv4Prefix == 0 && strangers[out.NetworkUUID] != nil {
+					a.travels(in.NetworkUUID, foreign4[0])
+					a.travels(in.NetworkUUID, foreign6[0])
+				}
+			}
+		}
+	}
+}
+
+// travels adds the trips from a network to an address.
+func (a *actors) travels(network string, to netip.Addr) {
+	for _, x := range a.from {
+		for _, from := range x.addresses {
+			for _, leg := range a.legs {
+				if from.network == network && leg.network == network && from.addr.Is6() == to.Is6() {
+					a.trips = append(a.trips, trip{x.entry, from, leg.mac, to})
+				}
+			}
+		}
+	}
 }

@@ -38,6 +38,11 @@ func compileHosts(w *World, noND bool) ([]*host, error) {
 		for _, p := range h.ports {
 			h.setPort(p)
 		}
+		for _, n := range w.neighbors() {
+			if d, ok := h.in.DomainByNumber(n.number); ok && d.Present {
+				h.in.Bridge.SetNeighbor(compile.NeighborKey{Domain: n.number, Addr: n.addr}, n.mac)
+			}
+		}
 		if err := h.compile(h.in.Units()); err != nil {
 			return nil, err
 		}

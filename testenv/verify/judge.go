@@ -7,6 +7,7 @@ import (
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 
+	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/model/oracle"
 	"github.com/openvnet/openvnet/model/reason"
 )
@@ -20,7 +21,10 @@ type judge struct {
 }
 
 func newJudge(w *World) *judge {
-	env := oracle.Environment{Hosts: map[string]oracle.Host{}}
+	env := oracle.Environment{Hosts: map[string]oracle.Host{}, Neighbors: map[oracle.Neighbor]model.MAC{}}
+	for _, n := range w.neighbors() {
+		env.Neighbors[oracle.Neighbor{Domain: n.domain, Address: n.addr}] = n.mac
+	}
 	for _, dp := range w.Hosts() {
 		h := oracle.Host{Uplink: NIC}
 		for _, p := range w.PortsOf(dp) {

@@ -116,6 +116,12 @@ func (d *drawer) fresh() Step {
 	if d.oneIn(12) {
 		e.ttl = uint8(d.r.IntN(4))
 	}
+	if len(d.trips) > 0 && d.oneIn(4) {
+		t := draw(d, d.trips)
+		e.srcMAC, e.src, e.dstMAC, e.dst = t.from.mac, t.from.addr, t.router, t.to
+		frame, note := d.packet(e, t.to.Is6())
+		return Step{t.entry, frame, note + " to a stranger"}
+	}
 	e.srcMAC = d.anyMAC()
 	if len(from.macs) > 0 && !d.oneIn(25) {
 		e.srcMAC = draw(d, from.macs)

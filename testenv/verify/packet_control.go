@@ -194,6 +194,9 @@ func (d *drawer) answer(got Delivery) (Step, bool) {
 	payload := gopacket.Payload(make([]byte, 12))
 	switch t := p.TransportLayer().(type) {
 	case *layers.TCP:
+		if t.SrcPort == 0 || t.DstPort == 0 {
+			return Step{}, false // cut short
+		}
 		back := &layers.TCP{SrcPort: t.DstPort, DstPort: t.SrcPort, Window: 8192, ACK: true}
 		switch {
 		case t.SYN && !t.ACK:

@@ -363,13 +363,8 @@ func (b *builder) outsides() {
 		}
 	}
 	for range b.n(3) {
-		mode := pick(b, []string{model.InterfacePromiscuous, model.InterfacePatch, model.InterfaceEdge})
-		i := &model.Interface{Mode: mode}
-		b.put(i)
-		b.place(i)
-		if mode == model.InterfaceEdge {
-			t := &model.Translation{Mode: model.TranslationEdge, InterfaceUUID: i.UUID}
-			b.put(t)
+		i, t := b.outside()
+		if t != nil {
 			domains := map[string]bool{} // under one VLAN each
 			for k, n := range b.networks {
 				domain := cmp.Or(n.SegmentUUID, n.UUID)
@@ -386,6 +381,61 @@ func (b *builder) outsides() {
 			b.put(&model.InterfaceNetwork{InterfaceUUID: i.UUID, NetworkUUID: pick(b, b.networks).UUID, Static: true})
 		}
 	}
+}
+
+// outside makes a port with devices behind it, which is in no domain yet; of an edge with its translation.
+func (b *builder) outside() (*model.Interface, *model.Translation) {
+	i := &model.Interface{Mode: pick(b, []string{model.InterfacePromiscuous, model.InterfacePatch, model.InterfaceEdge})}
+	b.put(i)
+	b.place(i)
+	if i.Mode != model.InterfaceEdge {
+		return i, nil
+	}
+	t := &model.Translation{Mode: model.TranslationEdge, InterfaceUUID: i.UUID}
+	b.put(t)
+	return i, t
+}
+
+// away makes networks in which there are devices outside and nearly nobody else, so that they are present on few hosts. It gives them.
+func (b *builder) away() []*model.Network {
+	var away []*model.Network
+	for range 1 + b.n(2) {
+		n := &model.Network{Mode: model.NetworkVirtual, VNI: b.nextVNI(), UnknownUnicast: pick(b, policies), Multicast: pick(b, casts), DomainName: "x"}
+		if p := pick(b, subnets4); !b.oneIn(8) {
+			n.IPv4Network, n.IPv4Prefix = p.Addr(), p.Bits()
+		}
+		if p := pick(b, subnets6); b.oneIn(2) {
+			n.IPv6Network, n.IPv6Prefix = p.Addr(), p.Bits()
+		}
+		var s *model.Segment
+		if b.oneIn(5) {
+			s = b.segment()
+		}
+		if s != nil && s.Mode == model.SegmentVirtual {
+			n.SegmentUUID = s.UUID
+		}
+		b.put(n)
+		away = append(away, n)
+		for range 1 + b.n(2) {
+			i, t := b.outside()
+			if t != nil {
+				b.put(&model.VLANTranslation{TranslationUUID: t.UUID, NetworkUUID: n.UUID, VLANID: uint16(50 + len(away))})
+			} else {
+				b.put(&model.InterfaceNetwork{InterfaceUUID: i.UUID, NetworkUUID: n.UUID, Static: true})
+			}
+			if b.oneIn(4) { // a device that is registered
+				b.lease(i, b.macLease(i, n), n, false)
+			}
+		}
+		if b.oneIn(3) {
+			i := &model.Interface{Mode: model.InterfaceVIF}
+			b.put(i)
+			b.interfaces = append(b.interfaces, i)
+			b.place(i)
+			b.lease(i, b.macLease(i, n), n, false)
+		}
+	}
+	return away
 }
 
 // services makes DHCP services and simulated interfaces that only answer.

@@ -34,6 +34,20 @@ func (b *builder) routers() {
 	}
 	var legs []*model.Interface
 	of := map[string]*model.Network{}
+	if len(b.hosts) > 1 && b.oneIn(2) {
+		l := pick(b, b.links)
+		for _, n := range b.away() { // routed to from where guests are
+			near := b.inhabited()
+			b.route(l, b.simulated(near, true, false), near, near.Prefix4(), near.Prefix6())
+			leg := b.simulated(n, true, false)
+			b.route(l, leg, n, n.Prefix4(), n.Prefix6())
+			if !b.oneIn(3) {
+				b.route(l, leg, n, netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0"))
+			}
+			legs, of[leg.UUID] = append(legs, leg), n
+			b.networks = append(b.networks, n)
+		}
+	}
 	for range 2 + b.n(3) {
 		n := pick(b, b.networks)
 		leg := b.simulated(n, !b.oneIn(10), false)
@@ -64,6 +78,23 @@ func (b *builder) routers() {
 			b.translate(leg, of[leg.UUID])
 		}
 	}
+}
+
+// inhabited gives a network that a guest is in, or else any.
+func (b *builder) inhabited() *model.Network {
+	guest := pick(b, b.interfaces).UUID
+	for _, o := range b.w.Objects {
+		l, ok := o.(*model.IPLease)
+		if !ok || l.InterfaceUUID != guest {
+			continue
+		}
+		for _, n := range b.networks {
+			if n.UUID == l.NetworkUUID {
+				return n
+			}
+		}
+	}
+	return pick(b, b.networks)
 }
 
 func (b *builder) route(l *model.RouteLink, leg *model.Interface, n *model.Network, p4, p6 netip.Prefix) {

@@ -29,6 +29,10 @@ const (
 	ReservedVNIs = 256
 )
 
+// AnnouncementGroup gives the group address to which hosts announce the MAC addresses that they send frames without encapsulation from, for the switches between them.
+// It is locally administered (IEEE 802, 8.4): no device but hosts takes what is sent to it.
+func AnnouncementGroup() MAC { return MAC{0x03, 'v', 'n', 'a', 'n', 0x01} }
+
 // Network is a layer 2 broadcast domain with one IPv4 subnet, one IPv6 subnet, or both.
 type Network struct {
 	Meta

@@ -3,6 +3,7 @@ package compile
 import (
 	"github.com/openvnet/openvnet/dataplane/pipeline"
 	"github.com/openvnet/openvnet/dataplane/state"
+	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/model/reason"
 	"github.com/openvnet/openvnet/model/span"
 	"github.com/openvnet/openvnet/ofctl/flow"
@@ -35,6 +36,7 @@ func (in *Input) host() (state.Items, error) {
 	if p := in.Bridge.Uplink; p != 0 {
 		b.Flow(pipeline.Classify, prioUnderlay, pipeline.Preds{flow.InPort.Is(uint64(p))}, flow.Output{Port: flow.PortLocal})
 		b.Flow(pipeline.Classify, prioUnderlay, pipeline.Preds{flow.InPort.Is(uint64(flow.PortLocal))}, flow.Output{Port: p})
+		b.Drop(pipeline.Classify, prioFirst, reason.Announcement, flow.InPort.Is(uint64(p)), flow.EthDst.MAC(model.AnnouncementGroup()))
 	}
 	for _, p := range in.Bridge.Tunnels {
 		if p != 0 {

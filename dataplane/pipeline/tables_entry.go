@@ -9,7 +9,7 @@ import (
 var (
 	Classify = &Table{
 		ID: idClassify, Name: "classify", Doc: "By the port: which interface sends, or whether another host or the underlay does. The interface's rate, the copies for those that mirror it, and its code point.",
-		Matches: []flow.Field{flow.InPort, flow.VLANVID, flow.EthType}, Writes: []Register{Ingress, Network, Remote, FromOut, FilterZone, GroupZone, RuleSet}, Sets: []flow.Field{flow.IPDSCP, flow.VLANVID},
+		Matches: []flow.Field{flow.InPort, flow.EthDst, flow.VLANVID, flow.EthType}, Writes: []Register{Ingress, Network, Remote, FromOut, FilterZone, GroupZone, RuleSet}, Sets: []flow.Field{flow.IPDSCP, flow.VLANVID},
 		Next: []uint8{idTunnelPeer, idUnderlay, idGuardMAC, idOutside}, Again: []uint8{idMirror}, Outputs: true, Miss: reason.Port,
 	}
 	Mirror = &Table{

@@ -65,10 +65,14 @@ func (r *run) fromOutside(h *host, i *iface, p packet) {
 
 // fromUplink takes a frame that the NIC brings. It is the underlay's, and passes to the host itself as it is; but what is for a station here that
 // is not the host's is in its physical network, and broadcast and multicast is in each such network besides.
-// In those networks there are untagged frames only.
+// In those networks there are untagged frames only. What other hosts announce ends here.
 //
 // Open: of broadcasts the host itself gets one copy.
 func (r *run) fromUplink(h *host, p packet) {
+	if p.dst == model.AnnouncementGroup() {
+		r.drop(h, reason.Announcement, nil)
+		return
+	}
 	if s := h.stationBelow(p.dst); s != nil && !p.tagged {
 		r.fromAttachment(s.domain.uplink(h), p)
 		return

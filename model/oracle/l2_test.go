@@ -182,6 +182,7 @@ vif if-i2 dp-b 02:00:00:00:00:12 nw-i=10.0.0.2
 	l.expect("dp-b/nic-b", udp(hb, p2, "172.16.0.2", "172.16.0.11").frame(), "dp-b/LOCAL") // from whatever address
 	l.expect("dp-b/nic-b", tag(udp(hb, p1, "172.16.0.1", "172.16.0.11").frame(), 3), "dp-b/LOCAL")
 	l.expect("dp-a/nic-a", ping(mac(0xf1), device, "172.16.0.77", "172.16.0.241").frame(), "dp-a/nic-a") // a simulated one
+	l.expect("dp-b/nic-b", udp(model.AnnouncementGroup(), device, "172.16.0.77", "172.16.0.2").frame(), "drop dp-b announcement")
 	// What the host sends.
 	l.expect("dp-a/LOCAL", udp(p1, ha, "172.16.0.10", "172.16.0.1").frame(), "dp-a/if-p1")
 	l.expect("dp-a/LOCAL", tag(udp(p1, ha, "172.16.0.10", "172.16.0.1").frame(), 3), "dp-a/nic-a")

@@ -51,7 +51,8 @@ const (
 	NoNeighbor      Reason = 39
 	Translation     Reason = 40
 	Rate            Reason = 41
-	numberOfReasons Reason = 42
+	Announcement    Reason = 42
+	numberOfReasons Reason = 43
 )
 
 var reasons = [numberOfReasons]struct{ name, doc string }{
@@ -97,6 +98,7 @@ var reasons = [numberOfReasons]struct{ name, doc string }{
 	NoNeighbor:     {"no_neighbor", "nobody has the address of the next hop"},
 	Translation:    {"translation", "no translation of the interface is for it"},
 	Rate:           {"rate", "more than the interface's rate"},
+	Announcement:   {"announcement", "another host says which MAC addresses it sends from: for the switches between the hosts"},
 }
 
 // String gives the reason's name, as counters show it.

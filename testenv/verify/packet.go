@@ -208,6 +208,8 @@ func (d *drawer) anyMAC() model.MAC {
 	switch {
 	case d.oneIn(8):
 		return broadcast
+	case d.oneIn(40):
+		return model.AnnouncementGroup()
 	case d.oneIn(8):
 		return model.MAC{0x02, 0xee, 0, 0, byte(d.r.IntN(2)), byte(10 + d.r.IntN(3))}
 	case len(d.macs) > 0 && !d.oneIn(8):

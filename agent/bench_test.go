@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"math/rand/v2"
 	"net/netip"
 	"sync"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/openvnet/openvnet/dataplane/ovs"
 	"github.com/openvnet/openvnet/dataplane/ovs/ovstest"
 	"github.com/openvnet/openvnet/model"
+	"github.com/openvnet/openvnet/services/announce"
 	"github.com/openvnet/openvnet/services/frame"
 	"github.com/openvnet/openvnet/services/probe"
 )
@@ -80,6 +82,7 @@ func newBenchAt(t *testing.T, self string, opt ovstest.Options, objects []model.
 	b.services = newServices(d)
 	b.dhcp.askers.tell = func(string) {}
 	b.prober.opt = probe.Options{Every: time.Second, Wait: 10 * time.Millisecond}
+	b.announcer.announce = announce.New(rand.Uint64, announce.Options{Every: time.Hour, First: []time.Duration{}}) // once
 	r.load("store", self, 1, objects, true)
 	r.setPorts(bridge(ports...))
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)

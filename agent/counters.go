@@ -32,7 +32,8 @@ var judged = map[uint8]string{
 	pipeline.OutFilter.ID: model.RuleEgress, pipeline.InFilter.ID: model.RuleIngress, pipeline.OutRules.ID: model.RuleEgress, pipeline.InRules.ID: model.RuleIngress,
 }
 
-// localCounters counts by object what the switch's flows have seen: what interfaces have sent and got, which rules, routes and translations packets have met.
+// localCounters counts by object what the switch's flows have seen: what interfaces have sent and got, which rules, routes and translations packets have met;
+// and the frames by which MAC addresses were announced.
 // ?object=UUID gives those of one object only.
 func (a *Agent) localCounters(r *http.Request) ([]local.Counter, error) {
 	s := a.services.current.Load()
@@ -43,7 +44,15 @@ func (a *Agent) localCounters(r *http.Request) ([]local.Counter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.replica.counters(stats, r.URL.Query().Get("object")), nil
+	object := r.URL.Query().Get("object")
+	counters := append(a.replica.counters(stats, object), a.services.announcer.counters(object)...)
+	slices.SortFunc(counters, byObject)
+	return counters, nil
+}
+
+// byObject is the order of counters.
+func byObject(a, b local.Counter) int {
+	return cmp.Or(cmp.Compare(a.Resource, b.Resource), cmp.Compare(a.Object, b.Object), cmp.Compare(a.What, b.What))
 }
 
 // counters adds up the counters of flows by object; only that one's if object is not "".
@@ -76,9 +85,7 @@ func (r *replica) counters(stats []ovs.FlowStats, object string) []local.Counter
 			out = append(out, *c)
 		}
 	}
-	slices.SortFunc(out, func(a, b local.Counter) int {
-		return cmp.Or(cmp.Compare(a.Resource, b.Resource), cmp.Compare(a.Object, b.Object), cmp.Compare(a.What, b.What))
-	})
+	slices.SortFunc(out, byObject)
 	return out
 }
 

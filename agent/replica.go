@@ -35,6 +35,8 @@ type replica struct {
 	// complete: the share is what the manager said since this agent started, not what the disk remembers.
 	complete bool
 	bridged  bool   // the bridge's ports are known
+	down     bool   // the uplink has no link
+	ups      uint64 // counts how often it has got one again, or was another NIC
 	datapath string // the bridge's datapath_type
 }
 
@@ -131,9 +133,12 @@ func (r *replica) apply(revision int64, changes []graph.Change) iter.Seq[state.U
 func (r *replica) setPorts(p ovs.Ports) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.bridged, r.datapath = true, p.Datapath
-	r.generation++
 	b := r.in.Bridge
+	if r.down && !p.Down || b.Uplink != p.Uplink {
+		r.ups++
+	}
+	r.bridged, r.datapath, r.down = true, p.Datapath, p.Down
+	r.generation++
 	touched := map[string]struct{}{}
 	names := map[string]struct{}{}
 	touch := func(port compile.Port) {

@@ -23,11 +23,12 @@ type services struct {
 	strays  atomic.Uint64 // packets of no known class
 	lost    atomic.Uint64 // that earlier sessions have not taken
 
-	dhcp     *dhcpService
-	nextHops *nextHops
-	learner  *learner
-	prober   *prober
-	arrivals *arrivals
+	dhcp      *dhcpService
+	nextHops  *nextHops
+	learner   *learner
+	prober    *prober
+	arrivals  *arrivals
+	announcer *announcer
 }
 
 // worker is a service, and how often it looks for something to do.
@@ -39,7 +40,7 @@ type worker struct {
 func newServices(d *desk) *services {
 	s := &services{
 		desk: d, workers: map[*lane]worker{},
-		dhcp: &dhcpService{desk: d}, nextHops: newNextHops(d), learner: newLearner(d), prober: &prober{desk: d}, arrivals: &arrivals{desk: d},
+		dhcp: &dhcpService{desk: d}, nextHops: newNextHops(d), learner: newLearner(d), prober: &prober{desk: d}, arrivals: &arrivals{desk: d}, announcer: newAnnouncer(d),
 	}
 	add := func(c pipeline.PuntClass, work service, every time.Duration) {
 		l := newLane(c)
@@ -65,6 +66,7 @@ func (s *services) run(ctx context.Context) error {
 		g.Go(func() error { return l.run(ctx, s.workers[l].service, s.workers[l].every) })
 	}
 	g.Go(func() error { return s.usage(ctx) })
+	g.Go(func() error { return s.announcer.run(ctx) })
 	return g.Wait()
 }
 

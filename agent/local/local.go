@@ -87,7 +87,7 @@ type Drop struct {
 type Counter struct {
 	Resource string `json:"resource"`
 	Object   string `json:"object"` // uuid; the id in digits of one that is not known any more
-	What     string `json:"what"`   // sent, received; ingress, egress; in, out
+	What     string `json:"what"`   // sent, received; ingress, egress; in, out; announced
 	Packets  uint64 `json:"packets"`
 	Bytes    uint64 `json:"bytes"`
 }

@@ -53,6 +53,7 @@ type (
 		ExternalIDs map[string]string `ovsdb:"external_ids"`
 		Options     map[string]string `ovsdb:"options"`
 		Error       *string           `ovsdb:"error"`
+		LinkState   *string           `ovsdb:"link_state"`
 	}
 )
 
@@ -86,13 +87,14 @@ type Ports struct {
 	Name     string    // of the bridge
 	Datapath string    // its datapath_type
 	Uplink   flow.Port // 0: none
+	Down     bool      // the uplink has no link
 	Tunnels  compile.Tunnels
 	Guests   map[string]compile.Port
 }
 
 // Equal reports whether both say the same.
 func (p Ports) Equal(q Ports) bool {
-	return p.DPID == q.DPID && p.Name == q.Name && p.Datapath == q.Datapath && p.Uplink == q.Uplink && p.Tunnels == q.Tunnels && maps.Equal(p.Guests, q.Guests)
+	return p.DPID == q.DPID && p.Name == q.Name && p.Datapath == q.Datapath && p.Uplink == q.Uplink && p.Down == q.Down && p.Tunnels == q.Tunnels && maps.Equal(p.Guests, q.Guests)
 }
 
 // Bridge watches one bridge.
@@ -210,7 +212,7 @@ func (b *Bridge) connect(ctx context.Context) error {
 	monitor := b.client.NewMonitor(
 		client.WithTable(&br, &br.Name, &br.Ports, &br.FailMode, &br.DatapathID, &br.Type),
 		client.WithTable(&po, &po.Name, &po.Interfaces),
-		client.WithTable(&in, &in.Name, &in.Type, &in.OFPort, &in.Ifindex, &in.ExternalIDs, &in.Options, &in.Error),
+		client.WithTable(&in, &in.Name, &in.Type, &in.OFPort, &in.Ifindex, &in.ExternalIDs, &in.Options, &in.Error, &in.LinkState),
 	)
 	if _, err := b.client.Monitor(ctx, monitor); err != nil {
 		b.client.Disconnect()
@@ -268,7 +270,7 @@ func (b *Bridge) look(ctx context.Context) (Ports, error) {
 		p := flow.Port(*i.OFPort)
 		switch {
 		case i.Name == b.opts.Uplink:
-			ports.Uplink = p
+			ports.Uplink, ports.Down = p, i.LinkState != nil && *i.LinkState == "down"
 		case kind >= 0:
 			ports.Tunnels[kind] = p
 		case i.Name != b.opts.Name && slices.Contains(guestTypes, i.Type):

@@ -55,6 +55,10 @@ func TestBridgeFollowsTheDatabase(t *testing.T) {
 	if p.DPID == 0 || p.Uplink != 1 || p.Guests["tap1"].OFPort != 2 || len(p.Guests) != 1 {
 		t.Errorf("reported %+v", p)
 	}
+	for _, state := range []string{"down", "up"} {
+		i.MustAppctl("netdev-dummy/set-admin-state", "eth0", state)
+		until(t, reports, "the NIC's link "+state, func(p ovs.Ports) bool { return p.Down == (state == "down") })
+	}
 	i.MustVsctl("set", "interface", "tap1", "external_ids:iface-id=if-a")
 	until(t, reports, "the iface-id", func(p ovs.Ports) bool { return p.Guests["tap1"].IfaceID == "if-a" })
 	i.MustVsctl("add-port", "br0", "tap2", "--", "set", "interface", "tap2", "type=dummy", "ofport_request=7")

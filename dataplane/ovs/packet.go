@@ -95,6 +95,9 @@ func Through(t *pipeline.Table, registers ...flow.Action) Way {
 	return Way{append(registers[:len(registers):len(registers)], flow.Resubmit{Table: t.ID})}
 }
 
+// OutOf gives the way out of a port, past the pipeline.
+func OutOf(p flow.Port) Way { return Way{[]flow.Action{flow.Output{Port: p}}} }
+
 // Again gives the way of a packet through a table, with the registers that p had, but for its class.
 func (p *Packet) Again(t *pipeline.Table) Way {
 	var registers []flow.Action

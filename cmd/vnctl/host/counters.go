@@ -22,6 +22,7 @@ func (h *host) countersCommand() *cobra.Command {
 		Use: "counters [OBJECT]", Short: "What interfaces send and receive, and which rules, routes and translations packets meet", Args: cobra.MaximumNArgs(1),
 		Long: `Packets and bytes by object, as the switch's flows count them: of interfaces what they have sent and received, of rules what they have
 decided in either direction, of routes what has entered (in) and left (out) by them, of translations what they have translated inwards and outwards.
+Of what other hosts send to without encapsulation (mac2mac): the frames by which the agent announces its MAC addresses to switches.
 With the uuid of an object, only its own. Frames that the fast path forwards or answers by itself are not in it: see "vnctl host maps".
 
 With --watch, what happens per second, until it is interrupted.`,

@@ -1,6 +1,9 @@
 package compile_test
 
 import (
+	"errors"
+	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -94,4 +97,62 @@ func announced(in *compile.Input) []string {
 		out = append(out, a.MAC.String()+" "+a.UUID)
 	}
 	return out
+}
+
+// A MAC address in several domains tells none of them apart when its frames come without encapsulation, which is said where they come; not where the tunnel tells the domain.
+func TestAmbiguousWithoutEncapsulation(t *testing.T) {
+	also := func(w *world, iface, network, addr string) {
+		ml := graph.Children[*model.MACLease](w.g, iface, "mac_leases.interface_uuid")[0]
+		w.put(&model.IPLease{InterfaceUUID: iface, NetworkUUID: network, MACLeaseUUID: ml.UUID, IPv4Address: netip.MustParseAddr(addr)})
+	}
+	base := func() *world {
+		w := wires()
+		w.network("nw-b", 200, "10.1.0.0/24", "")
+		for n, dp := range []string{"dp-1", "dp-2", "dp-3"} {
+			w.put(&model.DatapathNetwork{
+				Meta: model.Meta{UUID: "dpn-b" + dp[3:]}, DatapathUUID: dp, NetworkUUID: "nw-b", InterfaceUUID: "if-" + dp, MACAddress: model.MAC{2, 9, 0, 0, 1, byte(n + 1)}, TopologyUUID: "topo-m",
+			})
+			w.iface("if-b"+dp[3:], model.InterfaceVIF, dp, "b"+dp[3:], "02:00:00:00:0b:0"+dp[3:], "nw-b", "10.1.0."+dp[3:])
+		}
+		return w
+	}
+	for name, tc := range map[string]struct {
+		change func(*world)
+		iface  string
+		want   string
+	}{
+		"in one": {func(*world) {}, "if-a3", ""},
+		"in two": {
+			func(w *world) { also(w, "if-a3", "nw-b", "10.1.0.33") }, "if-a3",
+			"MAC address 02:00:00:00:0a:03 is in nw-a and in nw-b: what other hosts send from it without encapsulation (mac2mac) is taken to be of nw-a; lease one for each",
+		},
+		"in two, of which one comes by a tunnel": {func(w *world) { also(w, "if-a2", "nw-b", "10.1.0.22") }, "if-a2", ""},
+		"in two, on this host":                   {func(w *world) { also(w, "if-a1", "nw-b", "10.1.0.11") }, "if-a1", ""},
+		"in two, with a MAC address for each": {func(w *world) {
+			w.put(&model.MACLease{Meta: model.Meta{UUID: "ml-more"}, InterfaceUUID: "if-a3", MACAddress: model.MAC{2, 0, 0, 0, 0x0b, 0x33}})
+			w.put(&model.IPLease{InterfaceUUID: "if-a3", NetworkUUID: "nw-b", MACLeaseUUID: "ml-more", IPv4Address: netip.MustParseAddr("10.1.0.33")})
+		}, "if-a3", ""},
+		"and in a physical one": {
+			func(w *world) { also(w, "if-a3", "nw-under", "172.16.90.33") }, "if-a3",
+			"MAC address 02:00:00:00:0a:03 is in nw-a and in nw-under: what other hosts send from it without encapsulation (mac2mac) is taken to be of nw-a; lease one for each",
+		},
+		"a leg everywhere": {
+			func(w *world) {
+				w.leg("if-leg", "", "02:00:00:00:0a:fe", "nw-a", "10.0.0.254")
+				also(w, "if-leg", "nw-b", "10.1.0.254")
+			}, "if-leg",
+			"MAC address 02:00:00:00:0a:fe is in nw-a and in nw-b: what other hosts send from it without encapsulation (mac2mac) is taken to be of nw-a; lease one for each",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := base()
+			tc.change(w)
+			in := &compile.Input{X: span.New(w.g), Self: "dp-1", Bridge: w.bridge("dp-1")}
+			_, err := in.Unit(compile.InterfaceUnit(tc.iface))
+			switch {
+			case tc.want == "" && err != nil, tc.want != "" && (!errors.Is(err, compile.ErrUnrealised) || !strings.HasSuffix(err.Error(), tc.want)):
+				t.Errorf("%v, want %q", err, tc.want)
+			}
+		})
+	}
 }

@@ -1,6 +1,8 @@
 package compile
 
 import (
+	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 
@@ -188,24 +190,37 @@ func (in *Input) takesUnencapsulated(w wiring) bool {
 	return in.Bridge.Uplink != 0 && w.mac != (model.MAC{}) && in.topology(w.topology).MAC2MAC
 }
 
-// sendsUnencapsulated takes in what a station on another host, or a leg on any, sends as it is: the MAC address says the domain, its first one in case of
-// several.
-func (in *Input) sendsUnencapsulated(own *pipeline.Builder, i *model.Interface, stations []Station) {
-	known := map[model.MAC]bool{}
+// sendsUnencapsulated takes in what a station on another host, or a leg on any, sends as it is: the MAC address says the domain. Of one that is in several, or in a physical
+// network besides, it says the first; the error says so.
+func (in *Input) sendsUnencapsulated(own *pipeline.Builder, i *model.Interface, stations []Station) error {
+	taken := map[model.MAC]Domain{}
 	for _, s := range stations {
-		if !s.Domain.carried() || known[s.MAC] || !in.takesUnencapsulated(in.wiring(s.Domain.UUID, in.Self)) {
+		if _, ok := taken[s.MAC]; ok || !in.comesUnencapsulated(i, s.Domain) {
 			continue
 		}
-		at, target := in.X.Location(i.UUID), in.X.Move(i.UUID).Target
-		from := func(dp string) bool { return dp != "" && dp != in.Self && in.unencapsulated(s.Domain.UUID, dp) }
-		if !from(at) && !from(target) && (at != "" || i.Mode != model.InterfaceSimulated) {
-			continue
-		}
-		known[s.MAC] = true
+		taken[s.MAC] = s.Domain
 		in.wired(own)
 		own.Flow(pipeline.Underlay, prioAllow, pipeline.Preds{flow.InPort.Is(uint64(in.Bridge.Uplink)), flow.EthSrc.MAC(s.MAC)},
 			pipeline.Network.Set(s.Domain.Number), pipeline.Remote.Set(1), flow.GotoTable{Table: pipeline.L2.ID})
 	}
+	var errs []error
+	for _, s := range stations {
+		if d, ok := taken[s.MAC]; ok && d != s.Domain && (s.Domain.physical() || in.comesUnencapsulated(i, s.Domain)) {
+			errs = append(errs, fmt.Errorf("%w: MAC address %s is in %s and in %s: what other hosts send from it without encapsulation (mac2mac) is taken to be of %s; lease one for each",
+				ErrUnrealised, s.MAC, d.UUID, s.Domain.UUID, d.UUID))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// comesUnencapsulated reports whether another host may send what the interface sends in a domain here as it is.
+func (in *Input) comesUnencapsulated(i *model.Interface, d Domain) bool {
+	if !d.carried() || !in.takesUnencapsulated(in.wiring(d.UUID, in.Self)) {
+		return false
+	}
+	at, target := in.X.Location(i.UUID), in.X.Move(i.UUID).Target
+	from := func(dp string) bool { return dp != "" && dp != in.Self && in.unencapsulated(d.UUID, dp) }
+	return from(at) || from(target) || at == "" && i.Mode == model.InterfaceSimulated
 }
 
 // restore gives a multicast frame that came to the address that stands for its domain its destination back (RFC 1112, section 6.4; RFC 2464, section 7).

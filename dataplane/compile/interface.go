@@ -123,8 +123,7 @@ func (in *Input) iface(uuid string) (state.Items, error) {
 		in.towardsSimulated(b, i, s)
 		in.served(b, i, s)
 	}
-	in.sendsUnencapsulated(b, i, stations)
-	var errs []error
+	errs := []error{in.sendsUnencapsulated(b, i, stations)}
 	switch {
 	case i.Mode == model.InterfaceSimulated:
 	case !here:

@@ -108,9 +108,6 @@ func (a *app) verify(ctx context.Context, o verify.Options, walks int) error {
 // verified says what was found, and how to repeat it. walked is how many walks there were, wrong the seeds of those that went wrong.
 func (a *app) verified(walked int, wrong []uint64, found verify.Result) error {
 	fmt.Fprintf(a.out, "walks %d, %d of them wrong; packets through Open vSwitch %d; worlds %d\n", walked, len(wrong), found.Real, found.Worlds)
-	if len(found.Once) > 0 {
-		fmt.Fprintf(a.out, "Open vSwitch did otherwise in %d worlds, and its processes started anew did not\n", len(found.Once))
-	}
 	for _, seed := range wrong {
 		fmt.Fprintf(a.out, "to repeat: vnlab verify --seed %d --walks 1 --cases 1\n", seed)
 	}

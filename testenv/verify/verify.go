@@ -32,7 +32,6 @@ const stepsPerWorld = 60
 type Result struct {
 	Cases, Real, Worlds int
 	Differences         []Difference
-	Once                []uint64 // seeds of worlds in which Open vSwitch differed, and its processes started anew did not: see world
 }
 
 // Difference is one world in which an executor does not do what the oracle says. A run with its seed, and one case, draws it first.
@@ -109,9 +108,6 @@ func (v *verification) work(ctx context.Context, x *realWorld, seed uint64, ok b
 }
 
 // world draws one world and its packets. It gives how many there were, and the difference that was found, if any.
-//
-// What Open vSwitch does otherwise is a difference if processes that are started anew do it, too. The connection tracker of 3.1 in userspace takes an ICMPv6 error
-// about a conversation that it knows for invalid about once in 40,000 packets, and goes on doing so with the same packets, but not in another process.
 func (v *verification) world(ctx context.Context, seed uint64, x *realWorld) (int, string, error) {
 	r := rand.New(rand.NewPCG(seed, 0))
 	c := Case{World: Generate(r)}
@@ -134,35 +130,12 @@ func (v *verification) world(ctx context.Context, seed uint64, x *realWorld) (in
 			c.Steps = c.Steps[:len(c.Steps)-1] // no case, and what is remembered of it is not known
 			break
 		}
-		if err != nil && x != nil {
-			if once, err := v.once(ctx, seed, c, err); once || err != nil {
-				return len(c.Steps), "", err
-			}
-		}
 		if err != nil {
 			return len(c.Steps), v.shrunk(ctx, c, x, err), nil
 		}
 		d.saw(o.Deliveries)
 	}
 	return len(c.Steps), "", nil
-}
-
-// once reports whether processes of Open vSwitch that are started anew do with the case what they must, and takes note of it.
-func (v *verification) once(ctx context.Context, seed uint64, c Case, failure error) (bool, error) {
-	x, err := startReal(ctx)
-	if err != nil {
-		return false, err
-	}
-	again := play(ctx, c, x, false)
-	if err := x.close(); err != nil || ctx.Err() != nil || again != nil {
-		return false, errors.Join(err, ctx.Err())
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.found.Once = append(v.found.Once, seed)
-	first, _, _ := strings.Cut(failure.Error(), "\ndp-")
-	fmt.Fprintf(v.Out, "seed %d, not with processes started anew: %s\n", seed, first)
-	return true, nil
 }
 
 // shrunk makes a failing case small, and gives it with its failure.

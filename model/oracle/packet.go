@@ -215,7 +215,10 @@ func (p *packet) parseTransport(e extent) {
 	}
 	tcp, sctp := 20, 12
 	if e == cut {
-		tcp, sctp = 8, 8 // what an ICMP error tells at least (RFC 792)
+		sctp = 8 // what an ICMP error tells at least (RFC 792); of IPv6 it is more than any header (RFC 4443, section 2.4)
+		if p.ether == etherIPv4 {
+			tcp = 8
+		}
 	}
 	b := p.frame[p.l4:p.end]
 	switch {

@@ -37,7 +37,8 @@ func (t *tuple) readL4(b []byte, pseudo uint32, outer bool) (related, ok bool) {
 	good := func(sum uint32) bool { return !outer || fold(add(sum, b)) == 0xffff }
 	switch {
 	case t.proto == protoTCP:
-		if outer && (len(b) < tcpHeader || int(b[12]>>4)*4 < tcpHeader || int(b[12]>>4)*4 > len(b)) || len(b) < 8 || !good(pseudo) {
+		// An ICMPv6 error has to quote the whole header, one of IPv4 its first 8 bytes.
+		if outer && (len(b) < tcpHeader || int(b[12]>>4)*4 < tcpHeader || int(b[12]>>4)*4 > len(b)) || len(b) < 8 || t.v6 && len(b) < tcpHeader || !good(pseudo) {
 			return false, false
 		}
 		t.sport, t.dport = be16(b), be16(b[2:])

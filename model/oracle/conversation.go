@@ -196,6 +196,7 @@ type recalled struct {
 // recall looks a packet up in one of a pinned leg's two memories, that of what began in that way, and makes it what it is on the other side of the leg. A packet
 // of a conversation has its place there whichever way it passes the leg.
 func (r *run) recall(leg *iface, began towards, p, whole *packet) (m recalled, ok bool) {
+	r.untracked = allowance{}
 	t, ok := whole.tuple()
 	in, isError := p.embedded()
 	if m.isError = isError; isError {
@@ -220,9 +221,12 @@ func (r *run) recall(leg *iface, began towards, p, whole *packet) (m recalled, o
 	if way == towardsOutside {
 		ends = m.outside
 	}
-	if isError {
+	switch {
+	case isError && m.passed: // in which the peer has another port, if anything has changed
+		p.setTranslatedError(sides{ends.own, ends.peer}, way.back())
+	case isError:
 		p.setTranslatedError(ends, way)
-	} else {
+	default:
 		p.setTranslated(ends, way)
 	}
 	whole.isNow(ends, way)

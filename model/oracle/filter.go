@@ -109,18 +109,24 @@ func (r *run) stateful(i *iface, f statefulFilter, v verdict, p *packet) bool {
 	case ok && whole.ack && r.c.answers[own] == answered:
 		r.out.memos = append(r.out.memos, progressed{own, acknowledged})
 	}
-	switch {
-	case v.action == passWithMemory && ok && !isAnswer && !knows(t) && whole.begins(t):
-		r.out.memos = append(r.out.memos, allowance{i.UUID, f, t})
-		return true
-	case v.action == passWithMemory || isAnswer:
-		return true
-	}
+	isKnown := isAnswer || ok && knows(t)
 	if about, isError := p.embedded(); isError {
 		t, ok := about.tuple()
-		return ok && (knows(t) || knows(t.answer()))
+		isKnown = ok && (knows(t) || knows(t.answer()))
+		isAnswer = isKnown
 	}
-	return false
+	was := r.untracked
+	if r.untracked = (allowance{}); !isKnown && !(ok && whole.begins(t)) {
+		r.untracked = allowance{iface: i.UUID, filter: f}
+	}
+	switch {
+	case v.action == passWithMemory && ok && !isKnown && whole.begins(t):
+		r.out.memos = append(r.out.memos, allowance{i.UUID, f, t})
+		return true
+	case v.action == passWithMemory:
+		return true
+	}
+	return isAnswer && was != allowance{iface: i.UUID, filter: f}
 }
 
 // static is an interface's static filter.

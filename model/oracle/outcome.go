@@ -80,9 +80,12 @@ type run struct {
 	chosen  []uint16
 	from    origin
 	entered tuple
-	out     Outcome
-	script  []int // what to decide at the choices met, 0 at later ones
-	widths  []int // how much there was to choose from
+	// untracked is the filter that the packet has met last among what remembers, if it was neither of a conversation there nor can begin one. Open: if it comes back
+	// to that filter at once, it is no answer there.
+	untracked allowance
+	out       Outcome
+	script    []int // what to decide at the choices met, 0 at later ones
+	widths    []int // how much there was to choose from
 }
 
 // origin is where a frame came in.

@@ -62,13 +62,14 @@ func (w *World) Judge(e Entry, frame []byte, c *Conversations, chosen ...uint16)
 		c = &Conversations{}
 	}
 	var outcomes []Outcome
-	for script := []int{}; script != nil && len(outcomes) < MaxOutcomes; {
+	scripts := [][]int{nil}
+	for ; len(scripts) > 0 && len(outcomes) < MaxOutcomes; scripts = scripts[1:] {
 		p := parse(frame)
-		r := run{w: w, c: c, chosen: chosen, script: script, entered: p.flow()}
+		r := run{w: w, c: c, chosen: chosen, script: scripts[0], entered: p.flow()}
 		r.enter(e, p)
 		r.out.sort()
 		outcomes = append(outcomes, r.out)
-		script = r.nextScript()
+		scripts = append(scripts, r.otherwise()...)
 	}
 	return outcomes
 }
@@ -114,16 +115,18 @@ func (r *run) choose(n int) int {
 	return 0
 }
 
-// nextScript gives the decisions of the next run, nil after the last.
-func (r *run) nextScript() []int {
-	next := make([]int, len(r.widths))
-	copy(next, r.script)
-	for k := len(next) - 1; k >= 0; k-- {
-		if next[k]++; next[k] < r.widths[k] {
-			return next[:k+1]
+// otherwise gives the decisions of the runs that differ from this one for the first time at a choice after its script: at the first choices first.
+func (r *run) otherwise() [][]int {
+	var scripts [][]int
+	for k := len(r.script); k < len(r.widths); k++ {
+		taken := make([]int, k+1) // what is not in the script was 0
+		copy(taken, r.script)
+		for n := 1; n < r.widths[k]; n++ {
+			taken[k] = n
+			scripts = append(scripts, slices.Clone(taken))
 		}
 	}
-	return nil
+	return scripts
 }
 
 func (r *run) drop(h *host, why reason.Reason, i *iface) {

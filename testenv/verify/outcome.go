@@ -93,7 +93,9 @@ func (o *Outcome) sort() {
 }
 
 // isNothing reports whether nothing is seen of what became of the frame.
-func (o *Outcome) isNothing() bool { return len(o.Deliveries)+len(o.Punts) == 0 && o.Drop == reason.None }
+func (o *Outcome) isNothing() bool {
+	return len(o.Deliveries)+len(o.Punts) == 0 && o.Drop == reason.None
+}
 
 // equal reports whether two sorted outcomes are the same. Reasons count where both have one.
 func (o *Outcome) equal(p *Outcome) bool {

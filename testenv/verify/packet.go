@@ -57,6 +57,9 @@ func (d *drawer) next() (Step, bool) {
 
 // isHost reports whether a frame says by ARP that somebody else has a host's address: what comes of that is the underlay's affair.
 func isHost(frame []byte) bool {
+	if len(frame) >= 18 && binary.BigEndian.Uint16(frame[12:]) == 0x8100 { // Open vSwitch does not look at the VLAN
+		frame = frame[4:]
+	}
 	if len(frame) < 32 || binary.BigEndian.Uint16(frame[12:]) != 0x0806 {
 		return false
 	}

@@ -89,6 +89,9 @@ func (x *execution) through(in *Packet) {
 	if p := x.sw.ports[in.InPort]; p != nil && p.Cfg&0x4 != 0 { // OFPPC_NO_RECV
 		return
 	}
+	if in.Tunnel.Dst.IsValid() {
+		x.spent = 1 // to take the tunnel's headers off
+	}
 	t := x.translator(in)
 	p := &packet{frame: bytes.Clone(in.Frame)}
 	p.parse(&t.flow)
@@ -114,8 +117,9 @@ func (p *packet) parse(k *key) {
 
 // execution carries out operations and the passes that they lead to.
 type execution struct {
-	sw  *Switch
-	res *Result
+	sw    *Switch
+	res   *Result
+	spent int // recirculations before the first pass
 }
 
 // run carries out operations. The packet belongs to it.
@@ -157,7 +161,7 @@ func (x *execution) run(ops []op, p *packet, hop int) {
 		case opCTClear:
 			p.ct = ctState{}
 		case opRecirc:
-			if hop >= x.sw.opt.Depth {
+			if hop+x.spent >= x.sw.opt.Depth {
 				x.res.Errors = append(x.res.Errors, "packet dropped: max recirculation depth exceeded")
 				return
 			}

@@ -50,7 +50,7 @@ type Options struct {
 	Connections int
 	// NoND: the datapath has no extensions of neighbour discovery, as the kernel's has none: flows that set them are refused.
 	NoND bool
-	// Depth is how many recirculations a packet gets before it is dropped. 0: 6, as dpif-netdev.
+	// Depth is how many recirculations a packet gets before it is dropped, one of them where it comes in through a tunnel. 0: 6, as dpif-netdev.
 	Depth int
 }
 

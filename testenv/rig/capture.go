@@ -1,11 +1,15 @@
 package rig
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"time"
+
+	"github.com/openvnet/openvnet/testenv/wait"
 )
 
 // The form of a capture file: a header, then for each frame one of its own (seconds, microseconds, captured length,
@@ -48,7 +52,7 @@ func (c *capture) next(buf []byte) ([][]byte, error) {
 		}
 		more, used, err := records(buf[:n])
 		if err == nil && used == 0 {
-			err = errors.New("the capture ends within a frame")
+			err = c.grown(c.read + int64(n))
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read the frames of port %s: %w", c.port, err)
@@ -60,6 +64,19 @@ func (c *capture) next(buf []byte) ([][]byte, error) {
 		}
 	}
 	return frames, nil
+}
+
+// grown waits until the file is longer: a frame that is being written may be seen in parts, page by page.
+func (c *capture) grown(size int64) error {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), 5*time.Second, errors.New("the capture ends within a frame"))
+	defer cancel()
+	return wait.Until(ctx, time.Millisecond, func() error {
+		info, err := c.file.Stat()
+		if err == nil && info.Size() <= size {
+			err = fmt.Errorf("after %d bytes", size)
+		}
+		return err
+	})
 }
 
 // truncate empties the file, whose frames have all been read; the switch appends.

@@ -12,7 +12,7 @@
 #                that allocate 10,000 addresses, 200 kills of the store's writer during a stream of writes
 #   verify       new random networks and packets through the compiled flows for VERIFYTIME (default 60s), 5,000 of the
 #                packets through Open vSwitch, and 20 walks from network to network; what differs says how to repeat it
-#   fuzz         each fuzz target for FUZZTIME (default 10s), one after another
+#   fuzz         each fuzz target for FUZZTIME (default 10s), two at a time
 # FUZZTIME=10m FUZZ=FuzzDecodeFlowMod scripts/test.sh fuzz    runs only the targets whose name matches FUZZ
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -70,31 +70,49 @@ verify() {
   summary+=("$(printf '%-10s  %s   %4d s' verify "$(grep -E '^(cases|seed) ' "$log" | tr '\n' ' ')" $((SECONDS - start)))")
 }
 
-# fuzz_one FOLDER TARGET: go test ends now and then with "context deadline exceeded" when its time is over, with no
-# failing input (golang/go#75804, Go before 1.27); only then it is tried once more. What it says of a failure is shown when it is one.
+# fuzz_one FOLDER TARGET OUT: go test ends now and then with "context deadline exceeded" when its time is over, with no
+# failing input (golang/go#75804, Go before 1.27); only then it is tried once more. OUT gets what it says, of a failure
+# when it is one.
 fuzz_one() {
-  local run=(go test -run '^$' -fuzz "^$2\$" -fuzztime "$fuzztime" -fuzzminimizetime 5s "$1") try
+  local run=(go test -run '^$' -fuzz "^$2\$" -fuzztime "$fuzztime" -fuzzminimizetime 5s -parallel "$workers" "$1") try
+  printf '\n== fuzz: %s in %s, %s\n' "$2" "$1" "$fuzztime" >"$3"
   for try in 1 2; do
-    "${run[@]}" 2>&1 | tee "$log" | sed -uE '/^(--- )?FAIL/d' && return
-    if ((try > 1)) || ! grep -q 'context deadline exceeded' "$log" || grep -q 'Failing input written' "$log"; then
-      grep -E '^(--- )?FAIL' "$log"
+    "${run[@]}" >"$3.try" 2>&1 </dev/null && cat "$3.try" >>"$3" && return
+    sed -E '/^(--- )?FAIL/d' "$3.try" >>"$3"
+    if ((try > 1)) || ! grep -q 'context deadline exceeded' "$3.try" || grep -q 'Failing input written' "$3.try"; then
+      grep -E '^(--- )?FAIL' "$3.try" >>"$3"
       return 1
     fi
-    echo "fuzz: $2: its time was over in mid-run, no failing input: once more"
+    echo "fuzz: $2: its time was over in mid-run, no failing input: once more" >>"$3"
   done
 }
 
-fuzz() {
-  local start=$SECONDS ok=0 bad=() folder target left_out
-  ((EUID == 0)) || left_out=:FuzzPrivileged
+# fuzz_lane N OF: each OF-th target from the N-th on, of those on standard input.
+fuzz_lane() {
+  local lane=$1 n=0 folder target
   while IFS=: read -r folder target; do
-    printf '\n== fuzz: %s in %s, %s\n' "$target" "$folder" "$fuzztime"
-    if fuzz_one "$folder" "$target" </dev/null; then ok=$((ok + 1)); else bad+=("$target"); fi
-  done < <(grep -rhoE --with-filename --include='*_test.go' '^func Fuzz\w+' . |
-    sed -E 's#/[^/]+:func #:#' | sort | grep -E ":.*${FUZZ:-}" | grep -vE "${left_out:-^$}")
-  ((${#bad[@]})) && failed=1
-  summary+=("$(printf '%-10s  %3d targets ok, %d failed   %4d s%s' fuzz "$ok" ${#bad[@]} $((SECONDS - start)) \
-    "${bad[*]:+  failed: ${bad[*]}}")")
+    ((n++ % $2 == lane)) || continue
+    if fuzz_one "$folder" "$target" "$dir/said.$lane"; then echo "ok $target"; else echo "bad $target"; fi >>"$dir/results.$lane"
+    cat "$dir/said.$lane"
+  done
+}
+
+# fuzz runs two targets at a time, each with half of the cores.
+fuzz() {
+  local start=$SECONDS left_out dir workers bad
+  ((EUID == 0)) || left_out=:FuzzPrivileged
+  dir=$(mktemp -d)
+  workers=$(($(nproc) > 3 ? $(nproc) / 2 : 1))
+  grep -rhoE --with-filename --include='*_test.go' '^func Fuzz\w+' . |
+    sed -E 's#/[^/]+:func #:#' | sort | grep -E ":.*${FUZZ:-}" | grep -vE "${left_out:-^$}" >"$dir/targets"
+  fuzz_lane 0 2 <"$dir/targets" &
+  fuzz_lane 1 2 <"$dir/targets"
+  wait
+  bad=$(sed -n 's/^bad //p' "$dir"/results.* | tr '\n' ' ')
+  [[ -z $bad ]] || failed=1
+  summary+=("$(printf '%-10s  %3d targets ok, %d failed   %4d s%s' fuzz "$(grep -ch '^ok' "$dir"/results.* | awk '{n += $1} END {print n}')" \
+    "$(wc -w <<<"$bad")" $((SECONDS - start)) "${bad:+  failed: $bad}")")
+  rm -rf "$dir"
 }
 
 for phase in "${@:-}"; do

@@ -1,7 +1,7 @@
 // Package proc starts processes that outlive the program that started them and recognises them later from a record on
 // disk. A record names a process by pid and start time, so a recycled pid is never taken for ours, and signals go
-// through a pidfd, so that the one that was checked is the one that gets it. It is not a supervisor: nothing is
-// restarted. testenv/ovs and testenv/lab import it.
+// through a pidfd, so that the one that was checked is the one that gets it. It also reads what a process uses. It is not a supervisor: nothing is
+// restarted. testenv/ovs, testenv/lab and the benchmarks import it.
 package proc
 
 import (

@@ -12,6 +12,7 @@ import (
 
 	"github.com/openvnet/openvnet/internal/bench"
 	"github.com/openvnet/openvnet/testenv/bench/run"
+	"github.com/openvnet/openvnet/testenv/proc"
 )
 
 // Options of a run.
@@ -145,7 +146,7 @@ func (w *world) measure(ctx context.Context, size int, say func(format string, a
 	if f.strays > 0 {
 		return f, fmt.Errorf("agents without the network got %d deltas", f.strays)
 	}
-	f.memory, err = w.m.resident()
+	f.memory, err = proc.Resident(w.m.process.PID)
 	return f, err
 }
 

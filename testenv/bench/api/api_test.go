@@ -66,17 +66,6 @@ func TestReport(t *testing.T) {
 	}
 }
 
-func TestVmRSS(t *testing.T) {
-	if n, err := vmRSS("Name:\tx\nVmHWM:\t    9 kB\nVmRSS:\t   12345 kB\n"); n != 12345 || err != nil {
-		t.Errorf("vmRSS = %d, %v", n, err)
-	}
-	for _, bad := range []string{"", "VmRSS: 5", "VmRSS: x kB"} {
-		if n, err := vmRSS(bad); err == nil {
-			t.Errorf("vmRSS(%q) = %d without error", bad, n)
-		}
-	}
-}
-
 func TestOptionsAreChecked(t *testing.T) {
 	good := Options{Sizes: []int{10}, Requests: 1, Clients: 1, Starts: 1, Agents: 1, Bystanders: 1, Changes: 1}
 	refused := map[string]func(context.Context, run.Options) error{}

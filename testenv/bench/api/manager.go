@@ -6,11 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/openvnet/openvnet/client"
 	"github.com/openvnet/openvnet/testenv/ovs"
@@ -65,10 +61,10 @@ func (m *manager) start(ctx context.Context) (s start, err error) {
 		return s, err
 	}
 	s.ready = time.Since(began)
-	if s.rss, err = m.resident(); err != nil {
+	if s.rss, err = proc.Resident(m.process.PID); err != nil {
 		return s, err
 	}
-	s.cpu, err = cpuTime(m.process.PID)
+	s.cpu, err = proc.CPUTime(m.process.PID)
 	return s, err
 }
 
@@ -95,41 +91,3 @@ func (m *manager) remove(ctx context.Context) error {
 
 // logs gives the last lines of what the manager has logged, for an error.
 func (m *manager) logs() string { return "vnmgr:\n" + ovs.Tail(filepath.Join(m.dir, "vnmgr.log"), 5) }
-
-// resident gives the resident memory, of which the database's file is a part, MiB.
-func (m *manager) resident() (float64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", m.process.PID))
-	if err != nil {
-		return 0, fmt.Errorf("read the manager's memory: %w", err)
-	}
-	kib, err := vmRSS(string(text))
-	if err != nil {
-		return 0, fmt.Errorf("read the manager's memory: %w", err)
-	}
-	return float64(kib) / 1024, nil
-}
-
-// vmRSS finds VmRSS, in KiB, in what proc_pid_status(5) describes.
-func vmRSS(status string) (int, error) {
-	for line := range strings.Lines(status) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			number, ok := strings.CutSuffix(strings.TrimSpace(rest), " kB")
-			if !ok {
-				return 0, fmt.Errorf("VmRSS is %q", strings.TrimSpace(rest))
-			}
-			return strconv.Atoi(strings.TrimSpace(number))
-		}
-	}
-	return 0, errors.New("there is no VmRSS")
-}
-
-// cpuTime gives the CPU time that all threads of a process have used.
-func cpuTime(pid int) (time.Duration, error) {
-	// The clock of another process's CPU time, as clock_getcpuclockid(3) makes it: include/linux/posix-timers_types.h,
-	// make_process_cpuclock and CPUCLOCK_SCHED.
-	var t unix.Timespec
-	if err := unix.ClockGettime(int32(^pid<<3|2), &t); err != nil {
-		return 0, fmt.Errorf("read the CPU time of process %d: %w", pid, err)
-	}
-	return time.Duration(t.Nano()), nil
-}

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -18,6 +17,7 @@ import (
 	"github.com/openvnet/openvnet/client"
 	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/testenv/lab"
+	"github.com/openvnet/openvnet/testenv/proc"
 	"github.com/openvnet/openvnet/testenv/wait"
 )
 
@@ -223,19 +223,11 @@ func (s *setup) programmed(ctx context.Context, want int) error {
 	return nil
 }
 
-// resident gives the resident memory of a process of the measured host, MiB (proc_pid_statm(5)).
+// resident gives the resident memory of a process of the measured host, MiB.
 func (s *setup) resident(c lab.Component) (float64, error) {
 	r, err := s.lab.Record(measured, c)
 	if err != nil {
 		return 0, err
 	}
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", r.PID))
-	if err != nil {
-		return 0, fmt.Errorf("read the memory of %s: %w", c, err)
-	}
-	var size, pages int
-	if _, err := fmt.Sscan(string(text), &size, &pages); err != nil {
-		return 0, fmt.Errorf("read the memory of %s: %w", c, err)
-	}
-	return float64(pages*os.Getpagesize()) / (1 << 20), nil
+	return proc.Resident(r.PID)
 }

@@ -311,7 +311,7 @@ func (c *Cluster) Messages(ctx context.Context) (float64, error) {
 func (c *Cluster) CPU() (Usage, error) {
 	var u Usage
 	for _, h := range c.Hosts {
-		t, err := cpuTime(h.agent.PID)
+		t, err := proc.CPUTime(h.agent.PID)
 		if err != nil {
 			return u, err
 		}
@@ -320,12 +320,12 @@ func (c *Cluster) CPU() (Usage, error) {
 		if err != nil {
 			return u, err
 		}
-		if t, err = cpuTime(r.PID); err != nil {
+		if t, err = proc.CPUTime(r.PID); err != nil {
 			return u, err
 		}
 		u.Switches += ms(t)
 	}
-	t, err := cpuTime(c.manager.PID)
+	t, err := proc.CPUTime(c.manager.PID)
 	u.Manager = ms(t)
 	return u, err
 }
@@ -341,13 +341,13 @@ type Memory struct {
 // Memory gives what the processes have now.
 func (c *Cluster) Memory() (m Memory, err error) {
 	for _, h := range c.Hosts {
-		mib, err := resident(h.agent.PID)
+		mib, err := proc.Resident(h.agent.PID)
 		if err != nil {
 			return m, err
 		}
 		m.Agent = max(m.Agent, mib)
 	}
-	m.Manager, err = resident(c.manager.PID)
+	m.Manager, err = proc.Resident(c.manager.PID)
 	return m, err
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/openvnet/openvnet/model/span"
 	"github.com/openvnet/openvnet/ofctl/flow"
 	"github.com/openvnet/openvnet/ofctl/ofp"
+	"github.com/openvnet/openvnet/testenv/proc"
 )
 
 // Figures are what one host's data plane costs in a scenario.
@@ -91,7 +92,7 @@ func measure(b built) (Figures, error) {
 	full = state.Full{}
 	runtime.GC()
 	debug.FreeOSMemory()
-	rss, err := resident()
+	rss, err := proc.Resident(os.Getpid())
 	f.RSS = rss
 	runtime.KeepAlive(h)
 	return f, err
@@ -155,19 +156,6 @@ func (h *hostState) oneMore(change []model.Object, f *Figures) error {
 	}
 	f.Change = median(times)
 	return nil
-}
-
-// resident gives the process's resident memory in MiB.
-func resident() (float64, error) {
-	b, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		return 0, err
-	}
-	var size, pages int
-	if _, err := fmt.Sscan(string(b), &size, &pages); err != nil {
-		return 0, fmt.Errorf("/proc/self/statm: %w", err)
-	}
-	return float64(pages*os.Getpagesize()) / (1 << 20), nil
 }
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

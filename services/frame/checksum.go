@@ -22,8 +22,12 @@ func sum(s uint64, b []byte) uint64 {
 	return s
 }
 
-// pseudoSum is the sum of the pseudo-header that transport checksums cover, over IPv4 (RFC 768).
+// pseudoSum is the sum of the pseudo-header that transport checksums cover, over IPv4 (RFC 768) or IPv6 (RFC 8200, section 8.1).
 func pseudoSum(src, dst netip.Addr, protocol uint8, length int) uint64 {
+	if src.Is6() {
+		s, d := src.As16(), dst.As16()
+		return sum(sum(uint64(protocol)+uint64(length), s[:]), d[:])
+	}
 	s, d := src.As4(), dst.As4()
 	return sum(sum(uint64(protocol)+uint64(length), s[:]), d[:])
 }

@@ -9,6 +9,7 @@ import (
 // EtherTypes (IEEE 802 numbers).
 const (
 	TypeIPv4 = 0x0800
+	TypeIPv6 = 0x86dd
 	typeVLAN = 0x8100 // the C-tag of IEEE 802.1Q
 
 	typeLowest = 0x0600 // below it the field is a length (IEEE 802.3, 3.2.6)

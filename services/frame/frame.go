@@ -1,5 +1,5 @@
 // Package frame takes apart and builds the headers of the frames that the simulated services answer: Ethernet with at
-// most one VLAN tag, IPv4 and UDP, ARP, and neighbour discovery of IPv6. It is a codec for a handful of headers at the size that a service needs, not a
+// most one VLAN tag, IPv4 and IPv6 with UDP, ICMPv6, ARP, and neighbour discovery. It is a codec for a handful of headers at the size that a service needs, not a
 // packet library: it keeps no layers, knows no application protocol and never copies a payload while decoding. The
 // packages below services import it.
 //
@@ -38,6 +38,11 @@ const (
 	NDChecksum              // the ICMPv6 checksum is wrong
 	NotIP                   // neither IPv4 nor IPv6
 	IPv6Header              // ends within the IPv6 header, or the version is not 6
+	NotIPv6                 // the EtherType is not IPv6's
+	IPv6Length              // the payload length is beyond the captured bytes
+	NotICMPv6               // the next header is not ICMPv6; what has extension headers is not looked into
+	ICMPv6Short             // ends within the ICMPv6 header
+	ICMPv6Checksum          // the ICMPv6 checksum is wrong
 
 	// NumReasons is one more than the highest reason.
 	NumReasons = iota
@@ -68,6 +73,11 @@ var reasonText = [NumReasons]string{
 	NDChecksum:       "nd: bad checksum",
 	NotIP:            "not ip",
 	IPv6Header:       "ipv6: bad header",
+	NotIPv6:          "not ipv6",
+	IPv6Length:       "ipv6: bad payload length",
+	NotICMPv6:        "not icmpv6",
+	ICMPv6Short:      "icmpv6: short",
+	ICMPv6Checksum:   "icmpv6: bad checksum",
 }
 
 // String gives the reason in a few words, stable enough to label a counter.

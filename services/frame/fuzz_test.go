@@ -115,3 +115,57 @@ func FuzzDecodeDatagram(f *testing.F) {
 		}
 	})
 }
+
+// repairIPv6 makes the checksum of a message good where there is room for one, as repairIPv4 does. An odd hop limit leaves it as it is.
+func repairIPv6(b []byte) {
+	if len(b) < ipv6Len || b[7]&1 == 0 {
+		return
+	}
+	n := min(int(binary.BigEndian.Uint16(b[4:])), len(b)-ipv6Len)
+	at := map[uint8]int{ProtocolUDP: 6, protocolICMPv6: 2}[b[6]]
+	if at == 0 || n < 8 {
+		return
+	}
+	m := b[ipv6Len : ipv6Len+n]
+	m[at], m[at+1] = 0, 0
+	sum := ^fold(sum(sum(uint64(b[6])+uint64(n), b[8:40]), m))
+	if sum == 0 && at == 6 {
+		sum = 0xffff
+	}
+	binary.BigEndian.PutUint16(m[at:], sum)
+}
+
+// FuzzDecodeIPv6 takes what UDP and ICMPv6 over IPv6 may be: what is taken is the same when it is encoded again and asked of gopacket.
+func FuzzDecodeIPv6(f *testing.F) {
+	d6, m6 := datagram6("payload"), message6("body")
+	f.Add(d6.Encode())
+	f.Add(m6.Encode())
+	m6.Ethernet.Tagged, m6.Ethernet.TCI = true, 7
+	f.Add(m6.Encode())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		b = bytes.Clone(b)
+		eth, rest, reason := DecodeEthernet(b)
+		if reason == OK && eth.Type == TypeIPv6 {
+			repairIPv6(rest)
+		}
+		d, reason := DecodeDatagram6(b)
+		m, other := DecodeICMPv6(b)
+		switch {
+		case reason == OK && other == OK:
+			t.Fatal("both UDP and ICMPv6")
+		case reason == OK:
+			again, reason := DecodeDatagram6(d.Encode())
+			if diff := cmp.Diff(d, again, compare); reason != OK || diff != "" {
+				t.Fatalf("%s, encoded again (-want +got):\n%s", reason, diff)
+			}
+			if diff := cmp.Diff(second6(b), d, compare); diff != "" {
+				t.Fatalf("gopacket differs (-gopacket +ours):\n%s", diff)
+			}
+		case other == OK:
+			again, reason := DecodeICMPv6(m.Encode())
+			if diff := cmp.Diff(m, again, compare); reason != OK || diff != "" {
+				t.Fatalf("%s, encoded again (-want +got):\n%s", reason, diff)
+			}
+		}
+	})
+}

@@ -8,7 +8,6 @@ import (
 )
 
 const (
-	typeIPv6       = 0x86dd
 	ipv6Len        = 40
 	protocolICMPv6 = 58
 	ndLen          = 24
@@ -36,7 +35,7 @@ func DecodeND(b []byte) (Ethernet, ND, Reason) {
 	switch {
 	case reason != OK:
 		return refuse(reason)
-	case eth.Type != typeIPv6:
+	case eth.Type != TypeIPv6:
 		return refuse(NotND)
 	case len(b) < ipv6Len:
 		return refuse(NDShort)
@@ -55,7 +54,7 @@ func DecodeND(b []byte) (Ethernet, ND, Reason) {
 		return refuse(NotND)
 	case hops != ndHopLimit:
 		return refuse(NDHopLimit)
-	case fold(sum(pseudoSum6(m.Src, m.Dst, protocolICMPv6, n), b)) != 0xffff:
+	case fold(sum(pseudoSum(m.Src, m.Dst, protocolICMPv6, n), b)) != 0xffff:
 		return refuse(NDChecksum)
 	}
 	m.Advertisement, m.Flags, m.Target = b[0] == ndAdvertisement, binary.BigEndian.Uint32(b[4:]), netip.AddrFrom16([16]byte(b[8:24]))
@@ -85,7 +84,7 @@ func (m ND) option() uint8 {
 
 // Encode builds the frame, with the option if Link is not zero.
 func (m ND) Encode(eth Ethernet) []byte {
-	eth.Type = typeIPv6
+	eth.Type = TypeIPv6
 	n := ndLen
 	if m.Link != (model.MAC{}) {
 		n += 8
@@ -104,14 +103,8 @@ func (m ND) Encode(eth Ethernet) []byte {
 	if m.Link != (model.MAC{}) {
 		b = append(append(b, m.option(), 1), m.Link[:]...)
 	}
-	binary.BigEndian.PutUint16(b[at+2:], ^fold(sum(pseudoSum6(m.Src, m.Dst, protocolICMPv6, n), b[at:])))
+	binary.BigEndian.PutUint16(b[at+2:], ^fold(sum(pseudoSum(m.Src, m.Dst, protocolICMPv6, n), b[at:])))
 	return b
-}
-
-// pseudoSum6 is pseudoSum over IPv6 (RFC 8200, section 8.1).
-func pseudoSum6(src, dst netip.Addr, protocol uint8, length int) uint64 {
-	s, d := src.As16(), dst.As16()
-	return sum(sum(uint64(protocol)+uint64(length), s[:]), d[:])
 }
 
 // SolicitedNode gives the multicast address on which the holder of an address listens for solicitations, and its MAC address (RFC 4291, section 2.7.1; RFC 2464, section 7).

@@ -22,7 +22,7 @@ var (
 
 func aND() (Ethernet, ND) {
 	dst, mac := SolicitedNode(target)
-	return Ethernet{Dst: mac, Src: asker.Src, Type: typeIPv6}, ND{Src: netip.MustParseAddr("fd00::1"), Dst: dst, Target: target, Link: asker.Src}
+	return Ethernet{Dst: mac, Src: asker.Src, Type: TypeIPv6}, ND{Src: netip.MustParseAddr("fd00::1"), Dst: dst, Target: target, Link: asker.Src}
 }
 
 // What is encoded is what a second implementation reads.
@@ -95,7 +95,7 @@ func TestNeighborRefusals(t *testing.T) {
 	bare = append(bare, 1, 0, 0, 0, 0, 0, 0, 0) // an option of length 0
 	bare[19] += 8
 	binary.BigEndian.PutUint16(bare[56:], 0)
-	binary.BigEndian.PutUint16(bare[56:], ^fold(sum(pseudoSum6(m.Src, m.Dst, protocolICMPv6, len(bare)-54), bare[54:])))
+	binary.BigEndian.PutUint16(bare[56:], ^fold(sum(pseudoSum(m.Src, m.Dst, protocolICMPv6, len(bare)-54), bare[54:])))
 	if _, _, got := DecodeND(bare); got != NDOption {
 		t.Errorf("an option without length: %s", got)
 	}
@@ -122,7 +122,7 @@ func FuzzDecodeNeighbors(f *testing.F) {
 		if len(b) >= 78 && b[20] == protocolICMPv6 { // or the fuzzer would never see what comes after the checksum
 			if n := int(binary.BigEndian.Uint16(b[18:])); n >= ndLen && 54+n <= len(b) {
 				binary.BigEndian.PutUint16(b[56:], 0)
-				binary.BigEndian.PutUint16(b[56:], ^fold(sum(pseudoSum6(netip.AddrFrom16([16]byte(b[22:38])), netip.AddrFrom16([16]byte(b[38:54])), protocolICMPv6, n), b[54:54+n])))
+				binary.BigEndian.PutUint16(b[56:], ^fold(sum(pseudoSum(netip.AddrFrom16([16]byte(b[22:38])), netip.AddrFrom16([16]byte(b[38:54])), protocolICMPv6, n), b[54:54+n])))
 			}
 		}
 		if eth, m, reason := DecodeND(b); reason == OK {

@@ -51,7 +51,7 @@ func Summarize(b []byte) (Summary, Reason) {
 		s = Summary{Protocol: b[9], Src: netip.AddrFrom4([4]byte(b[12:16])), Dst: netip.AddrFrom4([4]byte(b[16:20]))}
 		first = binary.BigEndian.Uint16(b[6:])&0x1fff == 0
 		b = b[header:]
-	case typeIPv6:
+	case TypeIPv6:
 		if len(b) < ipv6Len || b[0]>>4 != 6 {
 			return s, IPv6Header
 		}

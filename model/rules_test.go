@@ -366,9 +366,9 @@ func TestCascades(t *testing.T) {
 	}
 	want := map[string]string{
 		"datapaths": "datapath_networks datapath_route_links datapath_segments interface_ports topology_datapaths",
-		"networks":  "datapath_networks interface_networks ip_leases lease_policy_base_networks routes topology_networks translations vlan_translations",
+		"networks":  "datapath_networks dhcp_options interface_networks ip_leases lease_policy_base_networks routes topology_networks translations vlan_translations",
 		"segments":  "datapath_segments interface_segments mac_leases networks topology_segments",
-		"interfaces": "datapath_networks datapath_route_links datapath_segments filters interface_networks interface_ports interface_route_links interface_segments ip_leases " +
+		"interfaces": "datapath_networks datapath_route_links datapath_segments dhcp_options filters interface_networks interface_ports interface_route_links interface_segments ip_leases " +
 			"lease_policy_base_interfaces mac_leases mirrors network_services routes security_group_interfaces topology_datapaths translations",
 		"mac_leases":                "ip_leases",
 		"ip_leases":                 "datapath_networks datapath_route_links datapath_segments ip_lease_container_ip_leases ip_retentions topology_datapaths",
@@ -376,7 +376,7 @@ func TestCascades(t *testing.T) {
 		"topologies":                "datapath_networks datapath_route_links datapath_segments topology_datapaths topology_layers topology_mac_range_groups topology_networks topology_route_links topology_segments",
 		"topology_layers":           "datapath_networks datapath_route_links datapath_segments",
 		"topology_mac_range_groups": "datapath_networks datapath_route_links datapath_segments",
-		"network_services":          "dns_services", "dns_services": "dns_records", "filters": "filter_statics", "translations": "translation_static_addresses vlan_translations",
+		"network_services":          "dhcp_options dns_services", "dns_services": "dns_records", "filters": "filter_statics", "translations": "translation_static_addresses vlan_translations",
 		"ip_range_groups": "ip_ranges", "mac_range_groups": "mac_ranges topology_mac_range_groups", "security_groups": "security_group_interfaces security_group_rules",
 		"ip_lease_containers": "ip_lease_container_ip_leases lease_policy_ip_lease_containers", "ip_retention_containers": "ip_retentions lease_policy_ip_retention_containers",
 		"lease_policies": "lease_policy_base_interfaces lease_policy_base_networks lease_policy_ip_lease_containers lease_policy_ip_retention_containers",

@@ -135,7 +135,7 @@ func worldDocuments() map[string][]app.Params {
 		},
 		"mac_leases":       {{"uuid": "ml-vif", "interface_uuid": "if-vif", "mac_address": "02:ff:00:00:00:01"}},
 		"ip_leases":        {{"uuid": "il-vif", "mac_lease_uuid": "ml-vif", "network_uuid": "nw-w", "ipv4_address": "10.9.255.2"}},
-		"network_services": {{"uuid": "ns-w", "mode": "dns", "interface_uuid": "if-gw"}},
+		"network_services": {{"uuid": "ns-w", "mode": "dns", "interface_uuid": "if-gw"}, {"uuid": "ns-wd", "mode": "dhcp", "interface_uuid": "if-gw"}},
 		"dns_services":     {{"uuid": "dnss-w", "network_service_uuid": "ns-w"}},
 		"filters":          {{"uuid": "fil-w", "interface_uuid": "if-vif", "mode": "static"}},
 		"translations":     {{"uuid": "tr-w", "interface_uuid": "if-gw", "mode": "static_address"}, {"uuid": "tr-edge", "interface_uuid": "if-edge", "mode": "vnet_edge"}},
@@ -219,6 +219,7 @@ func sample(r *model.Resource, n int) app.Params {
 		model.SecurityGroupRules:               {"security_group_uuid": "sg-w", "protocol": "tcp", "port_first": json.Number(strconv.Itoa(22 + n))},
 		model.AddressGroups:                    {"display_name": "addresses %d"},
 		model.Mirrors:                          {"interface_uuid": "if-vif", "target_interface_uuid": "if-v%d"},
+		model.DHCPOptions:                      {"network_service_uuid": "ns-wd", "code": json.Number(strconv.Itoa(200 + n)), "format": "hex", "value": "01"},
 		model.DNSServices:                      {"network_service_uuid": "ns-w"},
 		model.DNSRecords:                       {"dns_service_uuid": "dnss-w", "name": "host%d.example", "ipv4_address": "10.9.0.1"},
 		model.RouteLinks:                       {"mac_address": "02:00:00:00:01:0%d"},
@@ -238,5 +239,5 @@ var changes = map[string]any{
 	"lease_time": 10.0, "grace_time": 20.0, "ttl": 60.0, "domain_name": "changed", "public_dns": "10.9.0.53", "rules": "tcp:22:0.0.0.0/0", "node_id": "changed",
 	"encapsulation": "vxlan", "multicast": "drop", "unknown_unicast": "flood", "mtu": 1400.0, "addresses": "10.1.0.0/16", "remote_addresses": "10.2.0.0/16", "priority": 5.0,
 	"port_last": 99.0, "direction": "egress", "ingress_rate": 1000.0, "egress_burst": 10.0, "dscp": 46.0, "connection_limit": 100.0, "ipv4_gateway": "10.9.0.1",
-	"incoming_port": 53.0, "outgoing_port": 54.0, "vlan_id": 77.0, "action": "drop", "dst_port": 99.0, "mac_address": "02:aa:00:00:00:01",
+	"incoming_port": 53.0, "outgoing_port": 54.0, "vlan_id": 77.0, "dhcp_lease_time": 600.0, "format": "text", "value": "22", "action": "drop", "dst_port": 99.0, "mac_address": "02:aa:00:00:00:01",
 }

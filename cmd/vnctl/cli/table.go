@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -53,8 +54,8 @@ func columns(rows []document.Value) []column {
 // says reports whether a value is worth a column: a boolean only where it is true.
 func says(v any) bool { return v != nil && v != "" && v != false }
 
-// ordinary reports whether a setting of an object is the one that it has if nobody says anything, which is not worth a column: a number that is 0, a
-// choice that is the default. The mode is not meant: it says what the object is.
+// ordinary reports whether a setting of an object is the one that it has if nobody says anything, which is not worth a column: a number or
+// choice that is the default, or a number that is 0. The mode is not meant: it says what the object is.
 func ordinary(o *document.Value, m *document.Member) bool {
 	r := model.ByUUID(memberText(o, "uuid"))
 	if r == nil || m.Name == "mode" {
@@ -65,7 +66,7 @@ func ordinary(o *document.Value, m *document.Member) bool {
 	case f == nil || !f.Mutable:
 		return false
 	case f.Type == model.Integer:
-		return fmt.Sprint(m.Scalar) == "0"
+		return fmt.Sprint(m.Scalar) == cmp.Or(f.Default, "0")
 	}
 	return f.Enum != nil && fmt.Sprint(m.Scalar) == f.Default
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -173,6 +174,9 @@ func TestFiltersAreKnown(t *testing.T) {
 				value = "10.0.0.0/24"
 			case model.DatapathID:
 				value = "0xaa"
+			}
+			if f.Min != nil {
+				value = fmt.Sprint(max(1, *f.Min))
 			}
 			if f.Enum != nil {
 				value = f.Enum[0]

@@ -1,6 +1,9 @@
 package model
 
-import "net/netip"
+import (
+	"net/netip"
+	"strings"
+)
 
 // The modes of an interface.
 const (
@@ -17,6 +20,7 @@ const (
 type Interface struct {
 	Meta
 	DisplayName             string `json:"display_name" vn:"mutable" doc:"Name for people."`
+	Hostname                string `json:"hostname" vn:"domain,mutable" doc:"Name of the guest, one label, in the domains of its networks, told to it by DHCP and metadata; the uuid's suffix when absent."`
 	Mode                    string `json:"mode" vn:"required,enum=vif|host|simulated|internal|patch|promiscuous|edge,mutable" doc:"vif: a guest's port. host: the host's interface to an underlay. simulated: services and gateways. internal: the bridge's own port. patch: a port to another bridge. promiscuous: a port with a whole outside network. edge: a port with outside networks by VLAN."`
 	EnableRouting           bool   `json:"enable_routing" vn:"mutable" doc:"Whether the interface may forward packets that are not its own."`
 	EnableRouteTranslation  bool   `json:"enable_route_translation" vn:"mutable" doc:"Whether address translation applies to routed packets."`
@@ -51,4 +55,19 @@ var Interfaces = declare(spec[Interface]{
 	inputs:  InterfaceInputs{},
 	refused: map[string]map[string]string{"mode": {"remote": "an interface is remote to the hosts where it is not, by itself; give vif, and the host as owner_datapath_uuid"}},
 	reach:   Reach{Rule: "interface"},
+	validate: func(i *Interface) error {
+		if strings.Contains(i.Hostname, ".") {
+			return Errorf(ArgumentError, "hostname", "%q has dots; it is one label, of which the network's domain_name makes a whole name", i.Hostname)
+		}
+		return nil
+	},
 })
+
+// GuestName gives the name of the guest, one label: its hostname, or else the uuid's suffix.
+func (i *Interface) GuestName() string {
+	if i.Hostname != "" {
+		return i.Hostname
+	}
+	_, suffix, _ := strings.Cut(i.UUID, "-")
+	return suffix
+}

@@ -51,32 +51,13 @@ func (in *Input) answer(b *pipeline.Builder, i *model.Interface, s Station, here
 }
 
 // advertises gives what a solicitation becomes, whose MAC addresses are turned round by now: an advertisement, or a packet for the agent, which answers it through table output.
-func (in *Input) advertises(b *pipeline.Builder, items *state.Items) {
+func (in *Input) advertises(b *pipeline.Builder) {
 	if !in.Bridge.NoND {
 		b.Flow(pipeline.ND, prioAllow, discovery(icmpNS), flow.SetField(flow.ICMPv6Type.Is(icmpNA)), flow.Resubmit{Table: pipeline.ND.ID})
 		advertise(b)
 		return
 	}
 	b.Flow(pipeline.ND, prioAllow, discovery(icmpNS), pipeline.Class.Set(uint32(pipeline.PuntND)), flow.Resubmit{Table: pipeline.Punt.ID})
-	if in.Bridge.Uplink != 0 { // what devices behind the NIC ask
-		in.solicits(b, items, 0, pipeline.MeterHostND)
-	}
-}
-
-// Limits of the solicitations that the agent answers for one port. They do not count for what else the port may send to the agent: behind a port with devices outside there
-// may be many who ask.
-const (
-	solicitRate  = 200 // packets per second
-	solicitBurst = 200 // packets
-)
-
-// solicits sends solicitations of an interface to the agent, where the datapath cannot answer them.
-func (in *Input) solicits(b *pipeline.Builder, items *state.Items, ingress, meter uint32) {
-	if !in.Bridge.NoND {
-		return
-	}
-	b.Flow(pipeline.Punt, prioOwn, pipeline.Preds{pipeline.Ingress.Is(ingress), pipeline.Class.Is(uint32(pipeline.PuntND))}, flow.Controller{Meter: meter})
-	items.Meters = append(items.Meters, state.Meter{ID: meter, Rate: solicitRate, Burst: solicitBurst})
 }
 
 // SetNoND says whether the bridge's datapath refuses Advertisement. It gives the units that have to be compiled, none if that is nothing new.

@@ -1,8 +1,10 @@
 package compile
 
 import (
+	"fmt"
 	"iter"
 
+	"github.com/openvnet/openvnet/dataplane/pipeline"
 	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/model/graph"
 	"github.com/openvnet/openvnet/ofctl/flow"
@@ -41,18 +43,21 @@ type Bridge struct {
 
 	known
 	ports   map[string]Port // by name
+	slots   map[string]pipeline.Slot
+	taken   map[pipeline.Slot]string
 	byIface map[string]string
 }
 
 // NewBridge gives a bridge without ports.
 func NewBridge() *Bridge {
-	return &Bridge{known: newKnown(), ports: map[string]Port{}, byIface: map[string]string{}}
+	return &Bridge{known: newKnown(), ports: map[string]Port{}, byIface: map[string]string{}, slots: map[string]pipeline.Slot{}, taken: map[pipeline.Slot]string{}}
 }
 
 // SetPort adds a port, or replaces the one of that name.
 func (b *Bridge) SetPort(p Port) {
 	b.RemovePort(p.Name)
 	b.ports[p.Name] = p
+	b.giveSlot(p)
 	if p.IfaceID != "" {
 		b.byIface[p.IfaceID] = p.Name
 	}
@@ -62,10 +67,35 @@ func (b *Bridge) SetPort(p Port) {
 func (b *Bridge) RemovePort(name string) {
 	if old, ok := b.ports[name]; ok {
 		delete(b.ports, name)
+		delete(b.taken, b.slots[name])
+		delete(b.slots, name)
 		if b.byIface[old.IfaceID] == name {
 			delete(b.byIface, old.IfaceID)
 		}
 	}
+}
+
+// giveSlot gives a port the slot of its number, or the next that is free. There may be none.
+func (b *Bridge) giveSlot(p Port) {
+	const slots = int(pipeline.MaxSlot) + 1
+	for n := range slots {
+		s := pipeline.Slot((int(p.OFPort) + n) % slots) //nolint:gosec // below slots
+		if _, taken := b.taken[s]; s != pipeline.HostSlot && !taken {
+			b.slots[p.Name], b.taken[s] = s, p.Name
+			return
+		}
+	}
+}
+
+// slot gives the slot of a port, which is the host's for the bridge's own. The error says that there is none left.
+func (b *Bridge) slot(p Port) (pipeline.Slot, error) {
+	if p.OFPort == flow.PortLocal {
+		return pipeline.HostSlot, nil
+	}
+	if s, ok := b.slots[p.Name]; ok {
+		return s, nil
+	}
+	return 0, fmt.Errorf("port %s is one too many: a host has room for %d, and the interface is closed", p.Name, pipeline.MaxSlot)
 }
 
 // Port gives the port of that name.

@@ -308,5 +308,5 @@ func (in *Input) multicast(b *pipeline.Builder, items *state.Items, d Domain) {
 	for _, p := range allGroups {
 		b.Drop(pipeline.L2, prioMulticast, reason.Multicast, to(familyOf(p.Addr()).is, familyOf(p.Addr()).dst.Prefix(p))...)
 	}
-	in.snoop(b, items, d)
+	in.snoop(b, d)
 }

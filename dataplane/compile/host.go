@@ -43,6 +43,10 @@ func (in *Input) host() (state.Items, error) {
 			b.Flow(pipeline.Classify, prioAllow, pipeline.Preds{flow.InPort.Is(uint64(p))}, pipeline.Remote.Set(1), flow.GotoTable{Table: pipeline.TunnelPeer.ID})
 		}
 	}
+	var items state.Items
+	for _, c := range pipeline.PuntClasses {
+		toAgent(b, &items, 0, pipeline.HostSlot, c.Class)
+	}
 	b.Drop(pipeline.GuardMAC, prioFirst, reason.Tagged, flow.VLANVID.Masked(flow.VLANPresent, flow.VLANPresent))
 
 	// What the guards of the interfaces have not let pass, by reason.
@@ -75,8 +79,7 @@ func (in *Input) host() (state.Items, error) {
 	for _, t := range []uint64{icmpRS, icmpRA, icmpRedirect} {
 		outside(discovery(t)...)
 	}
-	items := state.Items{}
-	in.advertises(b, &items)
+	in.advertises(b)
 
 	b.Drop(pipeline.Outside, prioFirst, reason.Tagged, flow.VLANVID.Masked(flow.VLANPresent, flow.VLANPresent))
 	restore(b)

@@ -206,11 +206,44 @@ func (in *Input) towardsSimulated(b *pipeline.Builder, i *model.Interface, s Sta
 	}
 }
 
-// Limits of what one port may send to the agent's services.
-const (
-	puntRate  = 50 // packets per second
-	puntBurst = 50 // packets
-)
+// asks lets an interface send packets to the agent, each class through a meter of its own.
+func (in *Input) asks(b *pipeline.Builder, items *state.Items, i *model.Interface, slot pipeline.Slot) {
+	for _, c := range pipeline.PuntClasses {
+		switch c.Class {
+		case pipeline.PuntLearn, pipeline.PuntNeighbor: // what devices behind the port say
+			if !outside(i.Mode) {
+				continue
+			}
+		case pipeline.PuntActivate:
+			if !in.arriving(i) {
+				continue
+			}
+		case pipeline.PuntND:
+			if !in.Bridge.NoND {
+				continue
+			}
+		}
+		toAgent(b, items, i.ID, slot, c.Class)
+	}
+}
+
+// toAgent leads packets of a class to the agent, of an interface or with id 0 of nobody's port, through the meter of a slot. The meter is the controller action's: before it,
+// it would drop what a copy was made of, too.
+func toAgent(b *pipeline.Builder, items *state.Items, ingress uint32, slot pipeline.Slot, class pipeline.PuntClass) {
+	for _, c := range pipeline.PuntClasses {
+		limit := c.Port
+		if ingress == 0 {
+			limit = c.Host
+		}
+		if c.Class != class || limit == (pipeline.Limit{}) {
+			continue
+		}
+		b.Flow(pipeline.Punt, prioAllow, pipeline.Preds{pipeline.Ingress.Is(ingress), pipeline.Class.Is(uint32(class))}, flow.Controller{Meter: class.Meter(slot), MaxLen: c.Captured})
+		if slot != pipeline.HostSlot || ingress == 0 { // the host's interface shares the host's
+			items.Meters = append(items.Meters, state.Meter{ID: class.Meter(slot), Rate: limit.Rate, Burst: limit.Burst})
+		}
+	}
+}
 
 // attachHere gives what an interface with a port here needs: its way in, its way out, its place in the flood groups, its meters, and its entry in the
 // fast path. The error says why it stays closed, or works in part only.
@@ -224,18 +257,13 @@ func (in *Input) attachHere(b *pipeline.Builder, items *state.Items, i *model.In
 		return err
 	}
 	items.Zones = pol.zones()
-	meter := pipeline.PortMeter(p.OFPort, pipeline.MeterPunt)
-	if p.OFPort == flow.PortLocal {
-		meter = pipeline.MeterHost
+	slot, err := in.Bridge.slot(p)
+	if err != nil {
+		return err
 	}
-	// The meter is the controller action's: before it, it would drop what a copy was made of, too.
-	b.Flow(pipeline.Punt, prioAllow, pipeline.Preds{pipeline.Ingress.Is(i.ID)}, flow.Controller{Meter: meter})
+	in.asks(b, items, i, slot)
 	in.midStream(b, i, pol)
-	items.Meters = append(items.Meters, state.Meter{ID: meter, Rate: puntRate, Burst: puntBurst})
-	if p.OFPort != flow.PortLocal {
-		in.solicits(b, items, i.ID, pipeline.PortMeter(p.OFPort, pipeline.MeterND))
-	}
-	items.Meters = append(items.Meters, rates(i, p)...)
+	items.Meters = append(items.Meters, rates(i, slot)...)
 	deliver(b, i, pol)
 	in.copies(b, i)
 

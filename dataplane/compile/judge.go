@@ -37,12 +37,6 @@ const (
 	prioNoRules = 60_000 // interfaces that are not judged
 )
 
-// What is sent up of packets that rules decide, at most: packets per second.
-const (
-	logRate    = 10
-	rejectRate = 100
-)
-
 // The values of register Verdict.
 const (
 	verdictDrop   = 1
@@ -62,7 +56,6 @@ var ipVersions = []flow.Pred{isIPv4, isIPv6}
 // judge gives what filters do whatever the rules are.
 func judge() (state.Items, error) {
 	b := pipeline.NewBuilder(pipeline.Owner{Kind: pipeline.KindHost})
-	items := state.Items{Meters: []state.Meter{{ID: pipeline.MeterLog, Rate: logRate, Burst: logRate}, {ID: pipeline.MeterReject, Rate: rejectRate, Burst: rejectRate}}}
 	for _, s := range []side{outwards, inwards} {
 		toRules, on := flow.GotoTable{Table: s.rules.ID}, flow.GotoTable{Table: s.next.ID}
 		b.Flow(s.filter, prioNoRules, pipeline.Preds{pipeline.FilterZone.Is(0)}, toRules)
@@ -86,9 +79,9 @@ func judge() (state.Items, error) {
 		}
 		b.Drop(s.answer, prioRefuse, reason.Rule, pipeline.Verdict.Is(verdictDrop))
 		b.Refuse(s.answer, prioRefuse, reason.Reject, pipeline.Preds{pipeline.Verdict.Is(verdictReject)},
-			pipeline.Class.Set(uint32(pipeline.PuntReject)), flow.ToMeter{Meter: pipeline.MeterReject}, flow.Controller{})
+			pipeline.Class.Set(uint32(pipeline.PuntReject)), flow.ToMeter{Meter: pipeline.PuntReject.Meter(pipeline.HostSlot)}, flow.Controller{})
 	}
-	return result(b, items)
+	return result(b, state.Items{})
 }
 
 // ask gives the packet to the connection tracker, which says in table t whether it is an answer.

@@ -14,15 +14,9 @@ import (
 	"github.com/openvnet/openvnet/ofctl/flow"
 )
 
-// Limits of the reports from other hosts that go to the agent.
-const (
-	reportRate  = 100 // packets per second
-	reportBurst = 100 // packets
-)
-
 // snoop gives the agent a copy of the reports of IGMP and MLD (RFC 3376, RFC 3810), which go on to everybody, and leads multicast to devices outside,
 // where routers may be (RFC 4541, section 2.1.2), beside those that have joined.
-func (in *Input) snoop(b *pipeline.Builder, items *state.Items, d Domain) {
+func (in *Input) snoop(b *pipeline.Builder, d Domain) {
 	reports := []pipeline.Preds{{isIPv4, flow.IPProto.Is(2)}}
 	for _, t := range mldReports {
 		reports = append(reports, pipeline.Preds{isIPv6, isICMPv6, flow.ICMPv6Type.Is(t)})
@@ -32,9 +26,6 @@ func (in *Input) snoop(b *pipeline.Builder, items *state.Items, d Domain) {
 			flow.Clone{Actions: []flow.Action{pipeline.Class.Set(uint32(pipeline.PuntMembers)), flow.Resubmit{Table: pipeline.Punt.ID}}},
 			flow.GotoTable{Table: pipeline.Flood.ID})
 	}
-	shared := b.For(pipeline.Owner{Kind: pipeline.KindHost}) // by all domains that snoop
-	shared.Flow(pipeline.Punt, prioAllow, pipeline.Preds{pipeline.Ingress.Is(0), pipeline.Class.Is(uint32(pipeline.PuntMembers))}, flow.Controller{Meter: pipeline.MeterMembers})
-	items.Meters = append(items.Meters, state.Meter{ID: pipeline.MeterMembers, Rate: reportRate, Burst: reportBurst})
 	here, elsewhere := in.outsides(b, &state.Items{}, d)
 	toOutside(d, here, elsewhere, func(preds pipeline.Preds, groups ...flow.Action) {
 		for _, p := range allGroups {

@@ -2,6 +2,7 @@ package compile
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 
@@ -63,6 +64,7 @@ func (in *Input) Names() pipeline.Names {
 			return fmt.Sprintf("%s.%d", group, place+1)
 		},
 		Port: in.portNames(),
+		Slot: maps.Clone(in.Bridge.taken),
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"github.com/openvnet/openvnet/dataplane/pipeline"
 	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/model/span"
-	"github.com/openvnet/openvnet/ofctl/flow"
 )
 
 // What numbers of all kinds are called on dp-node1 of the example, and where nobody has them.
@@ -34,7 +33,7 @@ func TestNames(t *testing.T) {
 		{n.Interface(id("if-web1")), "if-web1"}, {n.Interface(500), "500"},
 		{n.Rule(1<<31 | id("sgr-ssh")), "sgr-ssh"}, {n.Rule(id("sg-web")<<9 | 1), "sg-web.2"}, {n.Rule(id("sg-web")<<9 | 510), "sg-web.trust"},
 		{n.Rule(77 << 9), ""}, {n.RuleSet(1), ""}, {n.Port[1], "uplink"}, {n.Port[4], "gre"},
-		{n.Group(pipeline.RouteGroup(id("r-out"), false, false)), "choose r-out"}, {n.Meter(pipeline.PortMeter(flow.Port(12), pipeline.MeterPunt)), "tap-web1/punt"},
+		{n.Group(pipeline.RouteGroup(id("r-out"), false, false)), "choose r-out"}, {n.Meter(pipeline.PuntDHCP4.Meter(12)), "tap-web1/dhcp4"},
 	} {
 		if tc.got != tc.want {
 			t.Errorf("%q, want %q", tc.got, tc.want)

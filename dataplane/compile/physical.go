@@ -71,8 +71,6 @@ func (in *Input) reachable(own *pipeline.Builder, items *state.Items, i *model.I
 		Bucket: b.Bucket(pipeline.Underlay, bucketOf(s.Domain), network, pipeline.FromOut.Set(1), flow.Resubmit{Table: pipeline.Outside.ID})})
 	b.Flow(pipeline.Outside, prioUnderlay, pipeline.Preds{pipeline.Ingress.Is(0)}, flow.GotoTable{Table: pipeline.Service.ID})
 	b.Flow(pipeline.Output, prioAllow, pipeline.Preds{pipeline.Egress.Is(0)}, flow.Output{Port: in.Bridge.Uplink})
-	b.Flow(pipeline.Punt, prioAllow, pipeline.Preds{pipeline.Ingress.Is(0), pipeline.Class.Is(uint32(pipeline.PuntDHCP4))}, flow.Controller{Meter: pipeline.MeterHost})
-	items.Meters = append(items.Meters, state.Meter{ID: pipeline.MeterHost, Rate: puntRate, Burst: puntBurst})
 }
 
 // fromHost matches what the host sends to the station.

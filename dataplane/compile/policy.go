@@ -44,14 +44,15 @@ func (in *Input) policy(i *model.Interface, port Port) (policy, error) {
 	if port.OFPort == flow.PortLocal {
 		return policy{}, fmt.Errorf("%w: there are no filters for the host itself, so that interface %s is closed while it has one or is in a security group", ErrUnrealised, i.UUID)
 	}
-	if port.OFPort == 0 || port.OFPort > pipeline.MaxZonePort {
-		return policy{}, fmt.Errorf("port %s has number %d, and filters have zones for 1 to %d only: the interface is closed", port.Name, port.OFPort, pipeline.MaxZonePort)
+	slot, err := in.Bridge.slot(port)
+	if err != nil {
+		return policy{}, err
 	}
 	p := policy{owner: i.ID, connections: i.ConnectionLimit}
 	if p.connections == 0 {
 		p.connections = defaultConnections
 	}
-	filter, groups := pipeline.PortZones(port.OFPort)
+	filter, groups := pipeline.PortZones(slot)
 	if i.EnableFiltering {
 		p.filterZone = filter
 		if err := in.checkFilter(i.UUID); err != nil {

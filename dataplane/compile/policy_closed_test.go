@@ -29,11 +29,7 @@ func TestFilterErrorsClose(t *testing.T) {
 				w.put(&model.FilterStatic{FilterUUID: w.first(model.Filters), Protocol: "tcp", DstPort: uint16(n + 1), Action: "drop"})
 			}
 		}, "1001 rules"},
-		"port without zones, filter": {pipeline.MaxZonePort + 1, func(w *world) {
-			w.edit("if-a1", func(i *model.Interface) { i.EnableFiltering = true })
-		}, "zones for 1 to"},
-		"port without zones, groups": {pipeline.MaxZonePort + 1, func(w *world) { w.group("sg-1", "", model.SecurityGroup{}, "a1") }, "zones for 1 to"},
-		"the host itself":            {flow.PortLocal, func(w *world) { w.group("sg-1", "", model.SecurityGroup{}, "a1") }, "the host itself"},
+		"the host itself": {flow.PortLocal, func(w *world) { w.group("sg-1", "", model.SecurityGroup{}, "a1") }, "the host itself"},
 		"group beyond numbers": {11, func(w *world) {
 			w.ids[model.SecurityGroups] = 1 << 22
 			w.group("sg-1", "tcp:22:0.0.0.0/0", model.SecurityGroup{}, "a1")
@@ -58,6 +54,55 @@ func TestFilterErrorsClose(t *testing.T) {
 				t.Errorf("another interface: %v", err)
 			}
 		})
+	}
+}
+
+// Ports have the slot of their number, or else the next that is free, and keep it.
+func TestSlots(t *testing.T) {
+	w := guests()
+	in := &compile.Input{X: span.New(w.g), Self: "dp-1", Bridge: compile.NewBridge()}
+	slots := func() map[string]pipeline.Slot {
+		got := map[string]pipeline.Slot{}
+		for s, name := range in.Names().Slot {
+			got[name] = s
+		}
+		return got
+	}
+	const round = flow.Port(pipeline.MaxSlot) + 1
+	for _, p := range []compile.Port{{Name: "a", OFPort: 7}, {Name: "b", OFPort: 7 + round}, {Name: "c", OFPort: 8}, {Name: "d", OFPort: round}} {
+		in.Bridge.SetPort(p)
+	}
+	if diff := cmp.Diff(map[string]pipeline.Slot{"a": 7, "b": 8, "c": 9, "d": 1}, slots()); diff != "" {
+		t.Error(diff)
+	}
+	in.Bridge.RemovePort("a")
+	in.Bridge.SetPort(compile.Port{Name: "e", OFPort: 7 + 2*round})
+	if diff := cmp.Diff(map[string]pipeline.Slot{"e": 7, "b": 8, "c": 9, "d": 1}, slots()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A host with more ports than slots: the interface of one too many is closed.
+func TestNoSlot(t *testing.T) {
+	w := guests()
+	in := &compile.Input{X: span.New(w.g), Self: "dp-1", Bridge: compile.NewBridge()}
+	for n := range int(pipeline.MaxSlot) {
+		in.Bridge.SetPort(compile.Port{Name: fmt.Sprint("other", n), OFPort: flow.Port(n + 1)})
+	}
+	in.Bridge.SetPort(compile.Port{Name: "a1", OFPort: 40_000})
+	items, err := in.Unit(compile.InterfaceUnit("if-a1"))
+	if err == nil || !strings.Contains(err.Error(), "one too many") || !strings.Contains(err.Error(), "closed") {
+		t.Errorf("error %v", err)
+	}
+	for _, f := range items.Flows {
+		if f.Table == pipeline.Classify.ID || f.Table == pipeline.Output.ID {
+			t.Errorf("open: %s", f)
+		}
+	}
+	in.Bridge.RemovePort("other0")
+	in.Bridge.SetPort(compile.Port{Name: "a1", OFPort: 40_000})
+	if _, err := in.Unit(compile.InterfaceUnit("if-a1")); err != nil {
+		t.Error(err)
 	}
 }
 

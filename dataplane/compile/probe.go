@@ -31,12 +31,6 @@ func reservedName(vni uint32) string {
 	return ""
 }
 
-// Limits of the probes that come back.
-const (
-	probeRate  = 500 // packets per second
-	probeBurst = 500 // packets
-)
-
 // probeFeature is what answers probes (the unit without object), and how they go to each other host.
 var probeFeature = feature{
 	kind: "probe",
@@ -71,13 +65,8 @@ func (in *Input) probed() (state.Items, error) {
 		b.Flow(pipeline.TunnelKey, prioFirst, pipeline.Preds{flow.TunID.Is(uint64(probeAnswerVNI(e)))},
 			pipeline.Class.Set(uint32(pipeline.PuntProbe)), flow.GotoTable{Table: pipeline.Punt.ID})
 	}
-	b.Flow(pipeline.Punt, prioAllow, pipeline.Preds{pipeline.Ingress.Is(0), pipeline.Class.Is(uint32(pipeline.PuntProbe))},
-		flow.ToMeter{Meter: pipeline.MeterProbe}, flow.Controller{MaxLen: probeCaptured})
-	return result(b, state.Items{Meters: []state.Meter{{ID: pipeline.MeterProbe, Rate: probeRate, Burst: probeBurst}}})
+	return result(b, state.Items{})
 }
-
-// probeCaptured is as much of a probe as the agent needs to recognise it.
-const probeCaptured = 64
 
 // probes leads probes to another host through each kind of tunnel that the topologies ask for.
 func (in *Input) probes(uuid string) (state.Items, error) {

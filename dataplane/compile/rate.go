@@ -11,16 +11,16 @@ import (
 const leastBurst = 16
 
 // rates gives the meters of what an interface may send and get.
-func rates(i *model.Interface, p Port) []state.Meter {
+func rates(i *model.Interface, slot pipeline.Slot) []state.Meter {
 	var ms []state.Meter
 	for _, r := range []struct{ kind, rate, burst uint32 }{{pipeline.MeterEgress, i.EgressRate, i.EgressBurst}, {pipeline.MeterIngress, i.IngressRate, i.IngressBurst}} {
-		if r.rate == 0 || p.OFPort == flow.PortLocal {
+		if r.rate == 0 || slot == pipeline.HostSlot {
 			continue
 		}
 		if r.burst == 0 {
 			r.burst = r.rate / 10
 		}
-		ms = append(ms, state.Meter{ID: pipeline.PortMeter(p.OFPort, r.kind), Bits: true, Rate: r.rate, Burst: max(r.burst, leastBurst)})
+		ms = append(ms, state.Meter{ID: pipeline.PortMeter(slot, r.kind), Bits: true, Rate: r.rate, Burst: max(r.burst, leastBurst)})
 	}
 	return ms
 }
@@ -31,7 +31,7 @@ func (in *Input) classify(b *pipeline.Builder, i *model.Interface, p Port, preds
 	preds = append(pipeline.Preds{flow.InPort.Is(uint64(p.OFPort))}, preds...)
 	var actions []flow.Action
 	if i.EgressRate != 0 {
-		actions = append(actions, flow.ToMeter{Meter: pipeline.PortMeter(p.OFPort, pipeline.MeterEgress)})
+		actions = append(actions, flow.ToMeter{Meter: pipeline.PortMeter(in.Bridge.slots[p.Name], pipeline.MeterEgress)})
 	}
 	actions = append(actions, pipeline.Ingress.Set(i.ID))
 	if in.mirrored(i, model.MirrorEgress) {
@@ -60,7 +60,7 @@ func (in *Input) output(b *pipeline.Builder, i *model.Interface, p Port, domain 
 	}
 	if i.IngressRate != 0 && p.OFPort != flow.PortLocal {
 		// A meter drops the packet with all that is still to be done with it: for this port only, not for the others of a flood.
-		actions = []flow.Action{flow.Clone{Actions: append([]flow.Action{flow.ToMeter{Meter: pipeline.PortMeter(p.OFPort, pipeline.MeterIngress)}}, actions...)}}
+		actions = []flow.Action{flow.Clone{Actions: append([]flow.Action{flow.ToMeter{Meter: pipeline.PortMeter(in.Bridge.slots[p.Name], pipeline.MeterIngress)}}, actions...)}}
 	}
 	b.Flow(pipeline.Output, prioAllow, preds, actions...)
 }

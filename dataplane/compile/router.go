@@ -16,12 +16,6 @@ var routerFeature = feature{
 	dirty: byRouter,
 }
 
-// Limits of what is sent to the agent because a next hop is not known, of all interfaces together.
-const (
-	neighborRate  = 200 // packets per second
-	neighborBurst = 200 // packets
-)
-
 func router() (state.Items, error) {
 	b := pipeline.NewBuilder(pipeline.Owner{Kind: pipeline.KindHost})
 	b.Drop(pipeline.L3In, prioFirst, reason.Hops, pipeline.Hops.Bits.Field.Bit(int(pipeline.Hops.Bits.Ofs)+maxHops-1).Is(1))
@@ -33,7 +27,6 @@ func router() (state.Items, error) {
 		b.Flow(pipeline.L3Out, prioUnderlay, pipeline.Preds{f.is}, flow.DecTTL{}, flow.GotoTable{Table: pipeline.L3Send.ID})
 	}
 	b.Drop(pipeline.NextHopMAC, prioFirst, reason.NoNeighbor, pipeline.NextHop.IsValue(flow.Value{}))
-	b.Flow(pipeline.Punt, prioAllow, pipeline.Preds{pipeline.Ingress.Is(0), pipeline.Class.Is(uint32(pipeline.PuntNeighbor))}, flow.Controller{Meter: pipeline.MeterNeighbor})
 	for _, t := range []uint64{icmpNS, icmpNA} { // which are for neighbours, not for routers to pass on
 		b.Drop(pipeline.L3In, prioFirst-1, reason.Destination, isIPv6, isICMPv6, flow.ICMPv6Type.Is(t))
 	}
@@ -42,7 +35,7 @@ func router() (state.Items, error) {
 		b.Flow(pipeline.L3In, prioFirst+1, append(answer, pipeline.Class.Is(0)),
 			flow.Clone{Actions: []flow.Action{heard, flow.Resubmit{Table: pipeline.Punt.ID}}}, heard, flow.Resubmit{Table: pipeline.L3In.ID})
 	}
-	return result(b, state.Items{Meters: []state.Meter{{ID: pipeline.MeterNeighbor, Rate: neighborRate, Burst: neighborBurst}}})
+	return result(b, state.Items{})
 }
 
 // maxHops is how many routers a packet may meet on one host.

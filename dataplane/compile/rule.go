@@ -331,7 +331,7 @@ func (r *rule) decide(b *pipeline.Builder) {
 	var actions []flow.Action
 	if r.log {
 		of := binary.BigEndian.AppendUint32(nil, uint32(r.owner.Kind)<<28|r.owner.ID)
-		actions = append(actions, pipeline.Class.Set(uint32(pipeline.PuntLog)), flow.Controller{Userdata: of, Meter: pipeline.MeterLog}, pipeline.Class.Set(0))
+		actions = append(actions, pipeline.Class.Set(uint32(pipeline.PuntLog)), flow.Controller{Userdata: of, Meter: pipeline.PuntLog.Meter(pipeline.HostSlot)}, pipeline.Class.Set(0))
 	}
 	conj := flow.ConjID.Is(uint64(r.id))
 	if r.effect == stateless {

@@ -16,6 +16,7 @@ type Names struct {
 	RuleSet func(number uint64) string // uuids of the security groups
 	Rule    func(conj uint32) string   // the rule of a conjunction
 	Port    map[uint32]string          // by OpenFlow number
+	Slot    map[Slot]string            // the name of the port
 }
 
 // none is the word for 0, where that is nobody.
@@ -342,6 +343,16 @@ func (n Names) port(p flow.Port) string {
 		return s
 	}
 	return p.String()
+}
+
+func (n Names) slot(s Slot) string {
+	if s == HostSlot {
+		return "host"
+	}
+	if name := n.Slot[s]; name != "" {
+		return name
+	}
+	return fmt.Sprint("slot-", s)
 }
 
 func word(f func(uint32) string, v uint32) string {

@@ -25,7 +25,7 @@ func words() pipeline.Names {
 		Leg:     func(zone uint16) string { return map[uint16]string{0x8009: "if-leg"}[zone] },
 		RuleSet: func(n uint64) string { return map[uint64]string{0x1_0000_0007: "sg-a+sg-b"}[n] },
 		Rule:    func(conj uint32) string { return fmt.Sprint("sgr-", conj) },
-		Port:    map[uint32]string{11: "tap1"},
+		Port:    map[uint32]string{11: "tap1"}, Slot: map[pipeline.Slot]string{11: "tap1"},
 	}
 }
 
@@ -58,13 +58,13 @@ func TestDescribe(t *testing.T) {
 		{"translation", pipeline.TranslateOut, pipeline.Preds{pipeline.Egress.Is(4)}, []flow.Action{
 			flow.CT{Commit: true, Zone: 0x8009, NAT: &flow.NAT{Kind: flow.NATSrc, AddrMin: to4, PortMin: 80}, Recirc: true, Table: pipeline.L3Send.ID},
 		}, "egress=interface-4", "ct(commit, zone=if-leg/out, nat(src=10.0.0.1:80), goto l3_send)"},
-		{"the agent", pipeline.Punt, pipeline.Preds{pipeline.Ingress.Is(0), pipeline.Class.Is(uint32(pipeline.PuntDHCP4))}, []flow.Action{flow.Controller{Meter: pipeline.PortMeter(11, pipeline.MeterPunt), MaxLen: 64}},
-			"ingress=none class=dhcp4", "agent(meter tap1/punt, the first 64 bytes)"},
+		{"the agent", pipeline.Punt, pipeline.Preds{pipeline.Ingress.Is(0), pipeline.Class.Is(uint32(pipeline.PuntDHCP4))}, []flow.Action{flow.Controller{Meter: pipeline.PuntDHCP4.Meter(11), MaxLen: 64}},
+			"ingress=none class=dhcp4", "agent(meter tap1/dhcp4, the first 64 bytes)"},
 		{"a part of a register", pipeline.L3In, pipeline.Preds{pipeline.Hops.Bits.Masked(1, 1)}, []flow.Action{
 			flow.Move{Src: flow.Reg(3).Bits(16, 14), Dst: flow.Reg(3).Bits(17, 14)}, flow.CTClear{}, flow.GotoTable{Table: pipeline.L3Source.ID},
 		}, "hops=0x1/0x1", "hops[1..14]:=hops[0..13], ct_clear, goto l3_source"},
-		{"a meter of the host, and a copy", pipeline.OutRulesAnswer, pipeline.Preds{pipeline.Verdict.Is(2)}, []flow.Action{flow.ToMeter{Meter: pipeline.MeterReject}, flow.Clone{Actions: []flow.Action{flow.Controller{}}}},
-			"verdict=reject", "meter reject, clone(agent)"},
+		{"a meter of the host, and a copy", pipeline.OutRulesAnswer, pipeline.Preds{pipeline.Verdict.Is(2)}, []flow.Action{flow.ToMeter{Meter: pipeline.PuntReject.Meter(pipeline.HostSlot)}, flow.Clone{Actions: []flow.Action{flow.Controller{}}}},
+			"verdict=reject", "meter host/reject, clone(agent)"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			b := pipeline.NewBuilder(pipeline.Owner{Kind: pipeline.KindRoute, ID: 8})
@@ -103,7 +103,7 @@ func TestNamesOfNumbers(t *testing.T) {
 			t.Errorf("group %#x is %q, want %q", id, got, want)
 		}
 	}
-	for id, want := range map[uint32]string{pipeline.MeterProbe: "probe", pipeline.PortMeter(11, pipeline.MeterIngress): "tap1/ingress", pipeline.PortMeter(12, pipeline.MeterEgress): "12/egress", 15: "15"} {
+	for id, want := range map[uint32]string{pipeline.PuntProbe.Meter(0): "host/probe", pipeline.PortMeter(11, pipeline.MeterIngress): "tap1/ingress", pipeline.PortMeter(12, pipeline.MeterEgress): "slot-12/egress", 29: "host/class_29"} {
 		if got := n.Meter(id); got != want {
 			t.Errorf("meter %d is %q, want %q", id, got, want)
 		}

@@ -75,8 +75,8 @@ Bits that are not listed are zero.
 		fmt.Fprintf(&b, "| *%s* | %s | %s |\n", r.Name, r.Bits, r.Doc)
 	}
 	b.WriteString("\nRegister *class* holds one of these:\n\n| number | class | the agent |\n|---|---|---|\n")
-	for _, c := range puntClasses {
-		fmt.Fprintf(&b, "| %d | %s | %s |\n", c.class, c.name, c.doc)
+	for _, c := range PuntClasses {
+		fmt.Fprintf(&b, "| %d | %s | %s |\n", c.Class, c.Name, c.Doc)
 	}
 	writeMarks(&b)
 	b.WriteString(`
@@ -102,19 +102,37 @@ The number of a domain is its VNI; of a physical or internal network, which has 
 	for _, g := range groups {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", g.id, g.name, g.doc)
 	}
-	b.WriteString("\n## Meters\n\n| id | name | limits |\n|---|---|---|\n")
-	for _, m := range hostMeters {
-		fmt.Fprintf(&b, "| %d | %s | %s |\n", m.id, m.name, m.doc)
-	}
-	for _, m := range portMeters {
-		fmt.Fprintf(&b, "| number of the port * 4 + %d | PORT/%s | %s |\n", firstPortMeter+m.id, m.name, m.doc)
-	}
+	writeMeters(&b)
 	b.WriteString("\n## Why packets are dropped\n\n| number | reason | meaning |\n|---|---|---|\n")
 	for _, r := range reason.All() {
 		fmt.Fprintf(&b, "| %d | %s | %s |\n", r, r, r.Doc())
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// writeMeters says which meters there are.
+func writeMeters(b *strings.Builder) {
+	fmt.Fprintf(b, `
+## Meters
+
+Each port of an interface has a slot: the number of the port modulo %d, or the next that is free. Slot 0 is that of the host: of what it sends itself, of its NIC, of other hosts, and of what has been
+routed. What exceeds a meter is dropped; a meter of packets for the agent drops the copy for the agent only. Limits are packets per second, and packets at once.
+
+| id | name | what it limits | of a port | of the host |
+|---|---|---|---|---|
+`, MaxSlot+1)
+	limit := func(l Limit) string {
+		if l == (Limit{}) {
+			return ""
+		}
+		return fmt.Sprintf("%d, %d", l.Rate, l.Burst)
+	}
+	for _, c := range PuntClasses {
+		fmt.Fprintf(b, "| slot * %d + %d | PORT/%s | packets for the agent, which %s | %s | %s |\n", 1<<meterBits, c.Class, c.Name, c.Doc, limit(c.Port), limit(c.Host))
+	}
+	fmt.Fprintf(b, "| slot * %d + %d | PORT/egress | what the interface sends, in kbit/s; where it has a rate | its rate | |\n", 1<<meterBits, MeterEgress)
+	fmt.Fprintf(b, "| slot * %d + %d | PORT/ingress | what the interface gets, in kbit/s; where it has a rate | its rate | |\n", 1<<meterBits, MeterIngress)
 }
 
 // marks are what Open vSwitch can remember of a packet or connection beside registers.
@@ -132,18 +150,18 @@ used.
 |---|---|---|
 `)
 	for n, z := range portZones {
-		fmt.Fprintf(b, "| number of the port * 2 + %d | PORT/%s | %s |\n", n, z.name, z.doc)
+		fmt.Fprintf(b, "| slot of the port * 2 + %d | PORT/%s | %s |\n", n, z.name, z.doc)
 	}
 	for n, z := range legZones {
 		fmt.Fprintf(b, "| %#x + id of the leg modulo %d * 2 + %d | LEG/%s | %s |\n", zonesOfLegs, LegZoneStep, n, z.name, z.doc)
 	}
 	fmt.Fprintf(b, `
-Ports have zones up to number %d. What a conversation may do next follows from its zone and its state alone: it has no mark and no label, and a packet none either. The builder
+What a conversation may do next follows from its zone and its state alone: it has no mark and no label, and a packet none either. The builder
 refuses a flow that uses one.
 
 | field | matched by | set by |
 |---|---|---|
-`, MaxZonePort)
+`)
 	or := func(names []string) string {
 		if names == nil {
 			return "no table"

@@ -2,8 +2,6 @@ package pipeline
 
 import (
 	"fmt"
-
-	"github.com/openvnet/openvnet/ofctl/flow"
 )
 
 // Numbers of groups, meters and connection tracking zones.
@@ -126,76 +124,49 @@ func (n Names) Group(id uint32) string {
 	return fmt.Sprintf("flood %s %s", n.number(id>>5), where)
 }
 
-// The meters of a port. Their ids are dense, as some datapaths have few.
+// Slot is the number that a port has its meters and zones by. Open vSwitch numbers ports up to 65,279, and gives a number again only when it has been through
+// all, but has fewer meters and zones.
+type Slot uint16
+
 const (
-	MeterPunt    = 0 // what the port may send to the agent, in packets
-	MeterEgress  = 1 // what its interface may send, in kbit
-	MeterIngress = 2 // what its interface may receive, in kbit
-	MeterND      = 3 // solicitations that the agent answers, in packets
+	// HostSlot is no port's: that of the host itself, its NIC, other hosts, and of what has been routed.
+	HostSlot Slot = 0
+	// MaxSlot is the highest slot.
+	MaxSlot Slot = 1<<slotBits - 1
 
-	firstPortMeter = 16
+	slotBits = 13
 )
 
-// PortMeter gives the id of a meter of a port. Ids below 16 are the host's own.
-func PortMeter(p flow.Port, kind uint32) uint32 { return firstPortMeter + uint32(p)<<2 | kind }
-
-// The host's own meters.
+// The meters of a slot beside those of the classes of packets for the agent.
 const (
-	MeterLog      = 1 // copies of packets for the log
-	MeterReject   = 2 // packets whose senders are told that they were rejected
-	MeterMembers  = 3 // reports of IGMP and MLD from other hosts
-	MeterNeighbor = 4 // packets whose next hop the agent has to ask for
-	MeterHost     = 5 // packets of the host itself and of its NIC, for the agent
-	MeterProbe    = 6 // probes of the way to other hosts that have come back
-	MeterHostND   = 7 // solicitations of devices behind the NIC that the agent answers
+	MeterEgress  = 30 // what the port's interface may send, in kbit
+	MeterIngress = 31 // what its interface may receive, in kbit
+
+	meterBits = 5
 )
 
-// meter says what a meter limits.
-type meter struct {
-	id        uint32
-	name, doc string
-}
+// PortMeter gives the id of a meter of a slot. There are at most 1<<18 of them, as many as the userspace datapath has.
+func PortMeter(s Slot, kind uint32) uint32 { return uint32(s)<<meterBits | kind }
 
-var (
-	portMeters = []meter{
-		{MeterPunt, "punt", "what the port sends to the agent, in packets per second"},
-		{MeterEgress, "egress", "what its interface sends, in kbit/s; where it has a rate"},
-		{MeterIngress, "ingress", "what its interface gets, in kbit/s; where it has a rate"},
-	}
-	hostMeters = []meter{
-		{MeterLog, "log", "copies for the log of packets that rules have decided"},
-		{MeterReject, "reject", "rejected packets, whose senders the agent tells"},
-		{MeterMembers, "members", "reports of IGMP and MLD from other hosts"},
-		{MeterNeighbor, "neighbor", "packets whose next hop the agent has to ask for"},
-		{MeterHost, "host", "packets of the host itself and of its NIC for the agent"},
-		{MeterProbe, "probe", "probes of the way to other hosts that have come back"},
-	}
-)
-
-// Meter gives the name of a meter: "log" of one of the host's own, "PORT/egress" of one of a port.
+// Meter gives the name of a meter: "host/log", "PORT/egress".
 func (n Names) Meter(id uint32) string {
-	prefix, known := "", hostMeters
-	if id >= firstPortMeter {
-		prefix, known = n.port(flow.Port((id-firstPortMeter)>>2))+"/", portMeters
-		id = (id - firstPortMeter) & 3
+	name := ""
+	switch kind := id & (1<<meterBits - 1); kind {
+	case MeterEgress:
+		name = "egress"
+	case MeterIngress:
+		name = "ingress"
+	default:
+		name = PuntClass(kind).String()
 	}
-	for _, m := range known {
-		if m.id == id {
-			return prefix + m.name
-		}
-	}
-	return fmt.Sprint(prefix, id)
+	return n.slot(Slot(id>>meterBits)) + "/" + name //nolint:gosec // 27 bits at most; what is no slot has no name
 }
 
-// Zones of connection tracking: an interface has two by the number of its port, a leg that translates two by its id.
-const (
-	zonesOfLegs = 0x8000
-	// MaxZonePort is the highest port number that has zones.
-	MaxZonePort = zonesOfLegs/2 - 1
-)
+// Zones of connection tracking: an interface has two by the slot of its port, a leg that translates two by its id.
+const zonesOfLegs = 0x8000
 
-// PortZones gives the zones of an interface's static filter and of its security groups. The port's number is up to MaxZonePort.
-func PortZones(p flow.Port) (filter, groups uint16) { return uint16(p) << 1, uint16(p)<<1 | 1 }
+// PortZones gives the zones of an interface's static filter and of its security groups.
+func PortZones(s Slot) (filter, groups uint16) { return uint16(s) << 1, uint16(s)<<1 | 1 }
 
 // LegOfZone gives the lowest id that a leg with the zone may have; others differ from it by a multiple of LegZoneStep.
 func LegOfZone(zone uint16) uint32 { return uint32(zone&^zonesOfLegs) >> 1 }
@@ -237,5 +208,5 @@ func (n Names) Zone(z uint16) string {
 		}
 		return leg + "/" + legZones[z&1].name
 	}
-	return n.port(flow.Port(z>>1)) + "/" + portZones[z&1].name
+	return n.slot(Slot(z>>1)) + "/" + portZones[z&1].name
 }

@@ -1,8 +1,6 @@
 package pipeline
 
 import (
-	"fmt"
-
 	"github.com/openvnet/openvnet/ofctl/flow"
 )
 
@@ -84,46 +82,4 @@ const (
 // String gives the encapsulation's name, as topologies say it.
 func (e Encapsulation) String() string {
 	return [...]string{"geneve", "vxlan", "gre", "mac2mac"}[e&3]
-}
-
-// PuntClass says what a packet that goes to the agent is for; it stands in register Class.
-type PuntClass uint8
-
-// The classes.
-const (
-	PuntDHCP4    PuntClass = 1
-	PuntNeighbor PuntClass = 2 // a packet whose next hop's MAC address is not known, or an answer that says one
-	PuntLearn    PuntClass = 3 // a frame from outside with a source MAC address that is not known
-	PuntMembers  PuntClass = 4 // a report of IGMP or MLD
-	PuntReject   PuntClass = 5 // a packet that a rule rejects
-	PuntLog      PuntClass = 6 // a copy of a packet that a rule has decided
-	PuntProbe    PuntClass = 7 // a probe of the underlay's MTU that has come back
-	PuntActivate PuntClass = 8 // what an interface sends that is about to move here
-	PuntND       PuntClass = 9 // a neighbour solicitation that the datapath cannot make an advertisement
-)
-
-// puntClasses says what each class is called, and what the agent does with it.
-var puntClasses = []struct {
-	class     PuntClass
-	name, doc string
-}{
-	{PuntDHCP4, "dhcp4", "answers DHCP"},
-	{PuntNeighbor, "neighbor", "asks for the MAC address of a next hop, or hears an answer that says one"},
-	{PuntLearn, "learn", "learns the MAC address of a device outside"},
-	{PuntMembers, "members", "notes who has joined a multicast group (IGMP, MLD)"},
-	{PuntReject, "reject", "tells the sender that a rule rejects the packet"},
-	{PuntLog, "log", "logs that a rule has decided the packet, of which this is a copy"},
-	{PuntProbe, "probe", "hears a probe of the underlay's MTU that has come back"},
-	{PuntActivate, "activate", "tells the manager that a guest which was to move here has come"},
-	{PuntND, "nd", "answers a neighbour solicitation, where the datapath cannot"},
-}
-
-// String gives the class's name.
-func (c PuntClass) String() string {
-	for _, d := range puntClasses {
-		if d.class == c {
-			return d.name
-		}
-	}
-	return fmt.Sprintf("class_%d", uint8(c))
 }

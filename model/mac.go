@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"net/netip"
 	"strconv"
 )
 
@@ -84,4 +85,16 @@ func MACFromUint64(n uint64) MAC {
 		m[i] = byte(n >> (8 * (len(m) - 1 - i)))
 	}
 	return m
+}
+
+// LinkLocal gives the link-local address that a host derives from its MAC address (RFC 4291, appendix A).
+func (m MAC) LinkLocal() netip.Addr {
+	return m.AddressIn(netip.PrefixFrom(netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80}), 64))
+}
+
+// AddressIn gives the address that a host derives from its MAC address in an IPv6 prefix of 64 bits (RFC 4291, appendix A; RFC 4862, section 5.5.3).
+func (m MAC) AddressIn(p netip.Prefix) netip.Addr {
+	a := p.Addr().As16()
+	copy(a[8:], []byte{m[0] ^ 2, m[1], m[2], 0xff, 0xfe, m[3], m[4], m[5]})
+	return netip.AddrFrom16(a)
 }

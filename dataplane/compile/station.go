@@ -64,7 +64,7 @@ func (in *Input) Stations(uuid string) []Station {
 		// The link-local address belongs to the first domain with IPv6: it cannot tell domains apart.
 		for k := first; k < len(out); k++ {
 			if out[k].has6() {
-				out[k].Addrs = append(out[k].Addrs, Address{Addr: linkLocal(ml.MACAddress)})
+				out[k].Addrs = append(out[k].Addrs, Address{Addr: ml.MACAddress.LinkLocal()})
 				break
 			}
 		}
@@ -134,9 +134,4 @@ func (s *Station) has6() bool {
 		}
 	}
 	return false
-}
-
-// linkLocal gives the link-local address that a host derives from its MAC address (RFC 4291, appendix A).
-func linkLocal(m model.MAC) netip.Addr {
-	return netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80, 8: m[0] ^ 2, 9: m[1], 10: m[2], 11: 0xff, 12: 0xfe, 13: m[3], 14: m[4], 15: m[5]})
 }

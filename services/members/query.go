@@ -23,7 +23,7 @@ func Query(mac model.MAC, within time.Duration) [2][]byte {
 	binary.BigEndian.PutUint16(body[2:], checksum(0, body))
 	four = append(four, body...)
 
-	src := netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80, 8: mac[0] ^ 2, 9: mac[1], 10: mac[2], 11: 0xff, 12: 0xfe, 13: mac[3], 14: mac[4], 15: mac[5]})
+	src := mac.LinkLocal()
 	all := netip.AddrFrom16([16]byte{0: 0xff, 1: 0x02, 15: 1})
 	six := append([]byte{0x33, 0x33, 0, 0, 0, 1}, mac[:]...)
 	six = append(six, 0x86, 0xdd, 0x60, 0, 0, 0, 0, 36, hopByHop, 1)

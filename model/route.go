@@ -29,7 +29,7 @@ type Route struct {
 var Routes = declare(spec[Route]{
 	name: "route", plural: "routes", prefix: "r",
 	doc:      "A subnet that is reached from a route link through an interface, and whose packets enter it there.",
-	reach:    Reach{With: []string{"route_link_uuid"}},
+	reach:    Reach{Rule: "route", With: []string{"route_link_uuid"}},
 	validate: (*Route).validate,
 	check:    (*Route).check,
 })

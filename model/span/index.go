@@ -2,8 +2,8 @@
 // each domain is present: where an interface of it is. A domain is a network, a segment or a security group; the same holds of
 // route links, whose interfaces are the legs that their routes name, and of mirrors, whose interfaces are the two ends. From what is
 // present on a host follows what it needs besides: the route links of its networks, the networks that these lead to, on and on as
-// far as packets are routed by the host itself, the groups that its groups' rules name, and the topologies that wired all this. So a
-// host is sent its own interfaces, and of every domain that is present or needed the interfaces, addresses, services, routes and
+// far as packets are routed by the host itself, the groups that its groups' rules name, and the topologies that wired all this. Of route links that its
+// networks enter at other hosts it hears the routes, which its guests are told. So a host is sent its own interfaces, and of every domain that is present or needed the interfaces, addresses, services, routes and
 // other hosts that its data plane needs. Nothing else, and nobody else: a change in one network reaches no host that neither has it
 // nor routes to it.
 //
@@ -59,6 +59,8 @@ type Index struct {
 	on         map[string]map[string]struct{} // datapath -> domains with a count
 	needs      map[string]map[string]struct{} // datapath -> what it needs because of what is present on it
 	neededOn   map[string]map[string]struct{} // the other way round
+	hears      map[string]map[string]struct{} // datapath -> route links whose routes it is told of only
+	heardOn    map[string]map[string]struct{} // the other way round
 	topologies map[string]map[string]int      // domain -> topology -> rows that wire it and are the topology's
 }
 
@@ -77,7 +79,7 @@ type Effects struct {
 	// Flips says nothing then.
 	Rewired bool
 
-	// NeedFlips is what datapaths have come to need, or need no more.
+	// NeedFlips is what datapaths have come to need or to hear of, or do no more.
 	NeedFlips []Pair
 
 	flipsOfNetwork, flipsAtDatapath map[string][]string // the other side of each flip; the former of NeedFlips too
@@ -114,7 +116,8 @@ func (m Moved) Domains() (before, after []string) { return m.old.domains, m.new.
 func New(g *graph.Graph) *Index {
 	x := &Index{
 		g: g, interfaces: map[string]attachment{}, counts: map[string]map[string]int{}, on: map[string]map[string]struct{}{},
-		needs: map[string]map[string]struct{}{}, neededOn: map[string]map[string]struct{}{}, topologies: map[string]map[string]int{},
+		needs: map[string]map[string]struct{}{}, neededOn: map[string]map[string]struct{}{},
+		hears: map[string]map[string]struct{}{}, heardOn: map[string]map[string]struct{}{}, topologies: map[string]map[string]int{},
 	}
 	for _, r := range []*model.Resource{model.DatapathNetworks, model.DatapathSegments, model.DatapathRouteLinks} {
 		for _, o := range g.List(r) {

@@ -111,9 +111,8 @@ func (x *Index) havingLeg(iface string, ds map[string]struct{}) {
 	}
 }
 
-// settleNeeds brings what one datapath needs up to date, and records in e, which may be nil, what has changed.
+// settleNeeds brings what one datapath needs and hears of up to date, and records in e, which may be nil, what has changed.
 func (x *Index) settleNeeds(datapath string, e *Effects) {
-	old, needs := x.needs[datapath], x.deriveNeeds(datapath)
 	flip := func(uuid string) {
 		if e != nil {
 			e.NeedFlips = append(e.NeedFlips, Pair{uuid, datapath})
@@ -121,26 +120,52 @@ func (x *Index) settleNeeds(datapath string, e *Effects) {
 			e.flipsAtDatapath[datapath] = append(e.flipsAtDatapath[datapath], uuid)
 		}
 	}
+	settle(x.needs, x.neededOn, datapath, x.deriveNeeds(datapath), flip)
+	settle(x.hears, x.heardOn, datapath, x.deriveHears(datapath), flip)
+}
+
+// settle replaces what one datapath has of a relation, and calls flip for what it gains and loses.
+func settle(of, on map[string]map[string]struct{}, datapath string, now map[string]struct{}, flip func(uuid string)) {
+	old := of[datapath]
 	for uuid := range old {
-		if _, ok := needs[uuid]; !ok {
-			if delete(x.neededOn[uuid], datapath); len(x.neededOn[uuid]) == 0 {
-				delete(x.neededOn, uuid)
+		if _, ok := now[uuid]; !ok {
+			if delete(on[uuid], datapath); len(on[uuid]) == 0 {
+				delete(on, uuid)
 			}
 			flip(uuid)
 		}
 	}
-	for uuid := range needs {
+	for uuid := range now {
 		if _, ok := old[uuid]; !ok {
-			if x.neededOn[uuid] == nil {
-				x.neededOn[uuid] = map[string]struct{}{}
+			if on[uuid] == nil {
+				on[uuid] = map[string]struct{}{}
 			}
-			x.neededOn[uuid][datapath] = struct{}{}
+			on[uuid][datapath] = struct{}{}
 			flip(uuid)
 		}
 	}
-	if x.needs[datapath] = needs; len(needs) == 0 {
-		delete(x.needs, datapath)
+	if of[datapath] = now; len(now) == 0 {
+		delete(of, datapath)
 	}
+}
+
+// deriveHears gives the route links that legs of networks which are present here lead into at other hosts. The packets are routed there; guests here are told
+// where the routes lead.
+func (x *Index) deriveHears(datapath string) map[string]struct{} {
+	hears := map[string]struct{}{}
+	for network := range x.NetworksOn(datapath) {
+		if model.ByUUID(network) != model.Networks {
+			continue
+		}
+		for o := range x.g.Referrers(network, refRouteNetwork) {
+			r := o.(*model.Route)
+			a := x.interfaces[r.InterfaceUUID]
+			if r.Ingress && r.Mode != model.RouteBlackhole && a.simulated && a.datapath != "" && a.datapath != datapath && slices.Contains(a.networks(), network) {
+				hears[r.RouteLinkUUID] = struct{}{}
+			}
+		}
+	}
+	return hears
 }
 
 // deriveNeeds gives what follows from the domains that are present:

@@ -31,6 +31,13 @@ func TestNeedsFollowTheRules(t *testing.T) {
 			}
 		}
 		for _, host := range modeltest.Hosts {
+			for _, o := range x.Graph().List(model.Routes) {
+				link := o.(*model.Route).RouteLinkUUID
+				_, there := x.Graph().Get(link)
+				if got, want := x.Reaches(host, o), there && (has[host][link] || hears(x, host, link)); got != want {
+					t.Fatalf("%s knows %s: %v, not %v", host, o.Base().UUID, got, want)
+				}
+			}
 			for _, o := range x.Graph().List(model.Datapaths) {
 				other := o.Base().UUID
 				if got, want := x.Reaches(host, o), host == other || meet(x, has, host, other); got != want {
@@ -39,6 +46,21 @@ func TestNeedsFollowTheRules(t *testing.T) {
 			}
 		}
 	})
+}
+
+// hears reports whether a leg that is pinned to another host takes packets of a network that is present on the host into the route link.
+func hears(x *span.Index, host, link string) bool {
+	for _, r := range graph.Children[*model.Route](x.Graph(), link, "routes.route_link_uuid") {
+		i, ok := graph.Lookup[*model.Interface](x.Graph(), r.InterfaceUUID)
+		at := x.Location(r.InterfaceUUID)
+		if !ok || i.Mode != model.InterfaceSimulated || at == "" || at == host || !r.Ingress || r.Mode == model.RouteBlackhole {
+			continue
+		}
+		if x.Present(span.Pair{Network: r.NetworkUUID, Datapath: host}) && slices.Contains(slices.Collect(x.InterfacesOf(r.NetworkUUID)), i.UUID) {
+			return true
+		}
+	}
+	return false
 }
 
 // meet reports whether two hosts exchange frames: of a domain that is present on one of them, the other has it, and hosts carry it.

@@ -19,6 +19,7 @@ import (
 //	             those that have a route link which it leads into, for one. Internal networks do not count, as each host has its own
 //	lease        hosts that have the interface and the network; of a host interface, and of one that shares a security group with
 //	             them, also hosts without the network
+//	route        hosts that have the route link, or hear of it
 //	local        the hosts where the interface that the object refers to is
 //	translation  the same; of an edge interface all hosts that have it
 //	With         hosts that have all the objects referred to, if the field If is set
@@ -46,6 +47,12 @@ func (x *Index) Reach(o model.Object) func(host string) bool {
 		return func(host string) bool { return x.reachesDatapath(host, uuid) }
 	case "interface":
 		return x.reachOfInterface(o.(*model.Interface))
+	case "route":
+		link := o.(*model.Route).RouteLinkUUID
+		if _, ok := x.g.Get(link); !ok {
+			return nil
+		}
+		return func(host string) bool { _, hears := x.hears[host][link]; return hears || x.has(host, link) }
 	case "lease":
 		l := o.(*model.IPLease)
 		i, ok := graph.Lookup[*model.Interface](x.g, l.InterfaceUUID)

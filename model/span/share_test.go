@@ -103,6 +103,44 @@ func TestSharesOfRoutedHosts(t *testing.T) {
 	}
 }
 
+// Guests are told where a router leads that is on another host, so that their host is told of it: of its routes, not of what is behind them.
+func TestRoutesOfRoutersElsewhere(t *testing.T) {
+	objects := append(uplink(),
+		&model.Interface{Meta: named("if-nat"), Mode: model.InterfaceSimulated}, &model.InterfacePort{Meta: named("ifp-nat"), InterfaceUUID: "if-nat", DatapathUUID: "dp-4"},
+		&model.IPLease{Meta: named("il-nat"), InterfaceUUID: "if-nat", NetworkUUID: "nw-5", IPv4Address: netip.MustParseAddr("10.5.0.1")},
+		&model.Route{Meta: named("r-nat"), InterfaceUUID: "if-nat", NetworkUUID: "nw-5", RouteLinkUUID: "rl-lone", Ingress: true},
+		&model.Route{Meta: named("r-out"), InterfaceUUID: "if-up", NetworkUUID: "nw-p", RouteLinkUUID: "rl-lone", Egress: true})
+	for i, o := range objects {
+		o.Base().ID = uint32(i + 1)
+	}
+	x := indexOf(objects)
+	const before = "dp-5 if-5 ifp-5 il-5 nw-5 mir-15 dp-1 if-1 ifp-1 topo-default dp-4 if-h4 ifp-h4 il-h4 if-nat ifp-nat il-nat "
+	check := func(when, want string) {
+		t.Helper()
+		if diff := cmp.Diff(slices.Sorted(strings.FieldsSeq(want)), strings.Fields(share(x, "dp-5"))); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", when, diff)
+		}
+	}
+	check("at first", before+"r-nat r-out")
+	views := map[string]*span.View{"dp-5": span.NewView("dp-5")}
+	views["dp-5"].Snapshot(x)
+	change := func(o model.Object, id uint32) *span.Delta {
+		o.Base().ID = id
+		if d := span.Update(x, x.Apply([]graph.Change{{UUID: o.Base().UUID, Object: o}}), views)["dp-5"]; d != nil {
+			return d
+		}
+		return &span.Delta{}
+	}
+	if d := change(&model.Route{Meta: named("r-more"), InterfaceUUID: "if-up", NetworkUUID: "nw-p", RouteLinkUUID: "rl-lone", Egress: true}, 2000); len(d.Upserts) != 1 {
+		t.Errorf("another route: %+v", d)
+	}
+	check("with another route", before+"r-nat r-out r-more")
+	if d := change(&model.Route{Meta: named("r-nat"), InterfaceUUID: "if-nat", NetworkUUID: "nw-5", RouteLinkUUID: "rl-lone"}, 1999); len(d.Deletes) != 3 {
+		t.Errorf("packets of the network do not enter it any more: %+v", d)
+	}
+	check("without entry", before)
+}
+
 // What changes in one of these wakes the hosts that it concerns alone.
 func TestChangesOfRoutedHosts(t *testing.T) {
 	for _, tc := range []struct {

@@ -52,6 +52,9 @@ func (v *View) Snapshot(x *Index) []model.Object {
 	for n := range x.needs[v.host] {
 		c.domainAndDatapaths(n)
 	}
+	for n := range x.hears[v.host] {
+		c.object(n)
+	}
 	v.has = make(map[string]struct{}, len(c.set))
 	byResource := map[*model.Resource][]model.Object{}
 	for uuid := range c.set {
@@ -279,11 +282,12 @@ func (m Moved) hosts(x *Index, e *Effects, host bool) map[string]struct{} {
 	return hs
 }
 
-// hostsOfNetwork adds the datapaths on which the network, or other domain, has interfaces, those that need it, and those that it
-// has just left or that need it no more.
+// hostsOfNetwork adds the datapaths on which the network, or other domain, has interfaces, those that need it or hear of it, and those that it
+// has just left or that do so no more.
 func (x *Index) hostsOfNetwork(e *Effects, network string, hs map[string]struct{}) {
 	x.hostsWith(e, network, hs)
 	maps.Copy(hs, x.neededOn[network])
+	maps.Copy(hs, x.heardOn[network])
 }
 
 // hostsWith adds the datapaths on which the network, or other domain, has interfaces, and those that it has just left.

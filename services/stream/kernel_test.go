@@ -1,0 +1,139 @@
+package stream
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/mdlayher/packet"
+	"github.com/vishvananda/netns"
+
+	"github.com/openvnet/openvnet/testenv/privileged"
+)
+
+// TestPrivilegedKernel: the service alone on a raw socket, and curl with the kernel's TCP in a namespace, which has no more than neighbours that it was told of.
+func TestPrivilegedKernel(t *testing.T) {
+	privileged.Require(t, "curl", "ip", "ethtool")
+	var lose atomic.Bool
+	l := NewListener()
+	hs := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write(megabyte) })}
+	done := make(chan error, 1)
+	go func() { done <- hs.Serve(l) }()
+	t.Cleanup(func() {
+		hs.Close()
+		<-done
+	})
+	s := run(t, Options{Handler: on(l.Handle)})
+	ns := wire(t, s, &lose)
+	for _, url := range []string{"http://169.254.169.254/", "http://[fd00:ec2::254]/"} {
+		for _, lossy := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, every fifth frame lost: %v", url, lossy), func(t *testing.T) {
+				lose.Store(lossy)
+				got, err := exec.Command("ip", "netns", "exec", ns, "curl", "-gsS", "--max-time", "30", "-w", "%{stderr}%{time_total} s", url).Output()
+				if err != nil || !bytes.Equal(got, megabyte) {
+					t.Errorf("%d bytes, %v", len(got), err)
+				}
+			})
+		}
+	}
+	lose.Store(false)
+	out, err := exec.Command("ip", "netns", "exec", ns, "curl", "-sS", "--max-time", "30", "http://169.254.169.254:81/").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "onnect") {
+		t.Errorf("a closed port: %s, %v", out, err)
+	}
+}
+
+// wire gives the server what comes in by a wire, and names the namespace at the other end. Of all frames in both directions every fifth is lost while lose says so.
+func wire(t *testing.T, s *Server, lose *atomic.Bool) string {
+	guest, ours := fmt.Sprintf("str-%d-guest", os.Getpid()), fmt.Sprintf("str-%d-server", os.Getpid())
+	ip := func(args ...string) {
+		t.Helper()
+		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+			t.Fatalf("ip %v: %v\n%s", args, err, out)
+		}
+	}
+	for _, ns := range []string{guest, ours} {
+		ip("netns", "add", ns)
+		t.Cleanup(func() { ip("netns", "del", ns) })
+	}
+	ip("-n", ours, "link", "add", "srv0", "type", "veth", "peer", "name", "eth0", "address", guestMAC.String(), "netns", guest)
+	ip("-n", ours, "link", "set", "srv0", "up")
+	ip("netns", "exec", guest, "ethtool", "-K", "eth0", "tx", "off")
+	ip("-n", guest, "link", "set", "eth0", "up")
+	ip("-n", guest, "address", "add", guest4.String()+"/24", "dev", "eth0")
+	ip("-n", guest, "address", "add", guest6.String()+"/64", "dev", "eth0", "nodad")
+	for _, a := range []string{ours4.String(), ours6.String()} {
+		ip("-n", guest, "route", "add", a, "dev", "eth0")
+		ip("-n", guest, "neighbour", "add", a, "lladdr", ourMAC.String(), "dev", "eth0")
+	}
+	conn := listenIn(t, ours, "srv0")
+	var n atomic.Uint64
+	lost := func() bool { return lose.Load() && n.Add(1)%5 == 0 }
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		buf := make([]byte, 1<<16)
+		for {
+			n, from, err := conn.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			if lost() {
+				continue
+			}
+			s.Take(Frame{Domain: 1, Interface: 1, MTU: 1500, Data: buf[:n], Back: func(_ context.Context, b []byte) {
+				if !lost() {
+					conn.WriteTo(b, from)
+				}
+			}})
+		}
+	}()
+	t.Cleanup(func() {
+		conn.Close()
+		<-done
+	})
+	return guest
+}
+
+// listenIn opens a raw socket in another namespace. Its thread is given up: one that cannot return must not be reused.
+func listenIn(t *testing.T, ns, device string) *packet.Conn {
+	t.Helper()
+	type result struct {
+		conn *packet.Conn
+		err  error
+	}
+	c := make(chan result)
+	go func() {
+		runtime.LockOSThread()
+		conn, err := func() (*packet.Conn, error) {
+			h, err := netns.GetFromName(ns)
+			if err != nil {
+				return nil, err
+			}
+			defer h.Close()
+			if err := netns.Set(h); err != nil {
+				return nil, err
+			}
+			i, err := net.InterfaceByName(device)
+			if err != nil {
+				return nil, err
+			}
+			return packet.Listen(i, packet.Raw, syscall.ETH_P_ALL, nil)
+		}()
+		c <- result{conn, err}
+	}()
+	r := <-c
+	if r.err != nil {
+		t.Fatalf("listen on %s in %s: %v", device, ns, r.err)
+	}
+	return r.conn
+}

@@ -6,14 +6,14 @@ import (
 
 	"github.com/openvnet/openvnet/dataplane/ovs"
 	"github.com/openvnet/openvnet/dataplane/pipeline"
-	"github.com/openvnet/openvnet/services/reject"
+	"github.com/openvnet/openvnet/services/icmp"
 )
 
 // rejecter tells senders that a rule has rejected their packets.
 type rejecter struct{ *desk }
 
 func (r *rejecter) handle(ctx context.Context, _ time.Time, p ovs.Packet) string {
-	answer := reject.Answer(p.Data)
+	answer := icmp.Answer(p.Data, icmp.Error{Kind: icmp.Prohibited})
 	if answer == nil {
 		return dropNotAnswered
 	}

@@ -1,13 +1,13 @@
-// Package reject says no: it builds the answer by which a sender is told that a rule has rejected its packet, a TCP reset (RFC 793, 3.4) or an ICMP error,
-// administratively prohibited (RFC 792 with RFC 1812, 5.2.7.1; RFC 4443, 3.1). It answers nothing that must not be answered (RFC 1122, 3.2.2; RFC 4443,
-// 2.4): errors, resets, fragments but the first, and what was for or from anybody but a single station. How many answers there are is bounded by the
-// meter in the switch, before packets come here.
+// Package icmp tells senders what has become of their packets: it builds the ICMP error, or the TCP reset, that answers a packet which a router, a simulated interface or a
+// rule has refused, and cuts packets that are too big. It answers nothing that must not be answered (RFC 1122, 3.2.2; RFC 1812, 4.3.2.7; RFC 4443, 2.4): errors, resets,
+// fragments but the first, and what was for or from anybody but a single station. How many answers there are is bounded by meters in the switch, before packets come here.
 //
 // It is pure and reads bytes that a guest chose: it never panics, and looks at nothing beyond them. The agent imports it.
-package reject
+package icmp
 
 import (
 	"encoding/binary"
+	"net/netip"
 )
 
 const (
@@ -24,7 +24,9 @@ const (
 
 	protoICMP   = 1
 	protoTCP    = 6
+	protoUDP    = 17
 	protoICMPv6 = 58
+	protoNone   = 59 // nothing follows (RFC 8200, section 4.7)
 
 	ttl = 64
 
@@ -33,26 +35,69 @@ const (
 	maxError6 = 1280
 )
 
-// packet is what an answer needs to know of a rejected packet.
+// Kind says why a packet was refused.
+type Kind uint8
+
+// The kinds.
+const (
+	Prohibited   Kind = iota // by a rule
+	TimeExceeded             // its TTL or hop limit is used up
+	NoRoute                  // to its destination
+	NoEntry                  // no route lets its source in
+	NoNeighbor               // nobody has the address of the next hop
+	Closed                   // it came to an address where nothing serves it
+	TooBig                   // for the network that it is routed into
+)
+
+// message is type and code of an error.
+type message struct{ typ, code uint8 }
+
+// messages are the errors of IPv4 (RFC 792; RFC 1812, 5.2.7) and IPv6 (RFC 4443, section 3). Those of Closed are for UDP; see closed.
+var messages = [...]struct{ v4, v6 message }{
+	Prohibited:   {message{3, 13}, message{1, 1}},
+	TimeExceeded: {message{11, 0}, message{3, 0}},
+	NoRoute:      {message{3, 0}, message{1, 0}},
+	NoEntry:      {message{3, 0}, message{1, 5}},
+	NoNeighbor:   {message{3, 1}, message{1, 3}},
+	Closed:       {message{3, 3}, message{1, 4}},
+	TooBig:       {message{3, 4}, message{2, 0}},
+}
+
+// Error is what a sender is told.
+type Error struct {
+	Kind Kind
+	From netip.Addr // who tells; without, the address that the packet was for
+	MTU  int        // of the network that a packet was too big for
+}
+
+// packet is what an answer needs to know of a refused packet.
 type packet struct {
 	link     []byte // Ethernet header with its tags
 	ip       []byte // the packet, without padding
 	src, dst []byte // addresses
 	proto    uint8
+	named    int    // offset of what names the protocol
 	payload  []byte // what follows the headers of IP
 	v6       bool
 }
 
-// Answer gives the frame that tells the sender of a frame that it was rejected, from the address that it was for. It is nil if there is nothing to say.
-func Answer(frame []byte) []byte {
+// Answer gives the frame that tells the sender of a frame what has become of it, addressed to where that came from. It is nil if there is nothing to say.
+func Answer(frame []byte, e Error) []byte {
 	p, ok := decode(frame)
 	if !ok {
 		return nil
 	}
-	if p.proto == protoTCP {
+	from := p.dst
+	if e.From.IsValid() {
+		if e.From.Is6() != p.v6 {
+			return nil
+		}
+		from = e.From.AsSlice()
+	}
+	if p.proto == protoTCP && (e.Kind == Prohibited || e.Kind == Closed) {
 		return p.reset()
 	}
-	return p.prohibited()
+	return p.tell(e, from)
 }
 
 // decode takes a frame apart. The bool is false for what must not be answered.
@@ -84,7 +129,7 @@ func (p *packet) ipv4(b []byte) bool {
 	if head < ipv4Len || total < head || len(b) < total || binary.BigEndian.Uint16(b[6:])&0x1fff != 0 {
 		return false
 	}
-	p.ip, p.src, p.dst, p.proto, p.payload = b[:total], b[12:16], b[16:20], b[9], b[head:total]
+	p.ip, p.src, p.dst, p.proto, p.named, p.payload = b[:total], b[12:16], b[16:20], b[9], 9, b[head:total]
 	return unicast4(p.src) && unicast4(p.dst)
 }
 
@@ -107,6 +152,7 @@ func (p *packet) ipv6(b []byte) bool {
 		return false
 	}
 	next, rest := b[6], b[ipv6Len:total]
+	p.named = 6
 	for range maxExtensions {
 		size := 0
 		switch next {
@@ -127,6 +173,7 @@ func (p *packet) ipv6(b []byte) bool {
 		if len(rest) < size {
 			return false
 		}
+		p.named = total - len(rest)
 		next, rest = rest[0], rest[size:]
 	}
 	return false
@@ -177,37 +224,64 @@ func (p *packet) reset() []byte {
 		binary.BigEndian.PutUint32(answer[8:], binary.BigEndian.Uint32(t[4:])+sent)
 		answer[13] = rst | ack
 	}
-	return p.answer(protoTCP, answer, 16, true)
+	return p.answer(p.dst, protoTCP, answer, 16)
 }
 
-// prohibited gives an ICMP error with as much of the packet as there is room for.
-func (p *packet) prohibited() []byte {
+// tell gives an ICMP error with as much of the packet as there is room for.
+func (p *packet) tell(e Error, from []byte) []byte {
+	if p.isError() {
+		return nil
+	}
+	m, says := messages[e.Kind].v4, uint32(0) // what stands behind the checksum
 	if p.v6 {
-		// Types below 128 are errors; 137 is a redirect.
-		if p.proto == protoICMPv6 && (len(p.payload) < 1 || p.payload[0] < 128 || p.payload[0] == 137) {
-			return nil
-		}
-		about := p.ip[:min(len(p.ip), maxError6-ipv6Len-icmpLen)]
-		return p.answer(protoICMPv6, append([]byte{1, 1, 0, 0, 0, 0, 0, 0}, about...), 2, true)
+		m = messages[e.Kind].v6
 	}
-	if p.proto == protoICMP {
-		if len(p.payload) < 1 {
-			return nil
-		}
-		switch p.payload[0] {
-		case 3, 4, 5, 11, 12: // unreachable, quench, redirect, time exceeded, parameter problem
-			return nil
-		}
+	switch {
+	case e.Kind == TooBig && !p.v6:
+		says = uint32(min(max(e.MTU, 0), 0xffff)) //nolint:gosec // RFC 1191, section 4
+	case e.Kind == TooBig:
+		says = uint32(max(e.MTU, 0)) //nolint:gosec // RFC 4443, section 3.2
+	case e.Kind != Closed || p.proto == protoUDP:
+	case p.proto == protoNone || p.proto == protoICMP && !p.v6 || p.proto == protoICMPv6 && p.v6: // RFC 1122, 3.2.2; RFC 4443, 2.4 (b): what is not known is passed over
+		return nil
+	case p.v6: // unrecognized next header
+		m, says = message{4, 1}, uint32(p.named) //nolint:gosec // within the packet
+	default: // protocol unreachable
+		m = message{3, 2}
 	}
-	about := p.ip[:min(len(p.ip), maxError4-ipv4Len-icmpLen)]
-	return p.answer(protoICMP, append([]byte{3, 13, 0, 0, 0, 0, 0, 0}, about...), 2, false)
+	room, proto := maxError4-ipv4Len-icmpLen, uint8(protoICMP)
+	if p.v6 {
+		room, proto = maxError6-ipv6Len-icmpLen, protoICMPv6
+	}
+	b := binary.BigEndian.AppendUint32([]byte{m.typ, m.code, 0, 0}, says)
+	return p.answer(from, proto, append(b, p.ip[:min(len(p.ip), room)]...), 2)
 }
 
-// answer gives the frame back to the sender that carries payload, whose checksum is at that place, with or without the pseudo header.
-func (p *packet) answer(proto uint8, payload []byte, sumAt int, pseudo bool) []byte {
+// isError reports whether the packet is an ICMP error or a redirect, or may be one.
+func (p *packet) isError() bool {
+	switch {
+	case p.proto == protoICMPv6 && p.v6: // types below 128 are errors; 137 is a redirect
+		return len(p.payload) < 1 || p.payload[0] < 128 || p.payload[0] == 137
+	case p.proto != protoICMP || p.v6:
+		return false
+	case len(p.payload) < 1:
+		return true
+	}
+	switch p.payload[0] {
+	case 3, 4, 5, 11, 12: // unreachable, quench, redirect, time exceeded, parameter problem
+		return true
+	}
+	return false
+}
+
+// precedence is that of ICMP errors of IPv4: internetwork control (RFC 1812, 4.3.2.5).
+const precedence = 0xc0
+
+// answer gives the frame back to the sender that carries payload, whose checksum is at that place.
+func (p *packet) answer(from []byte, proto uint8, payload []byte, sumAt int) []byte {
 	s := uint64(0)
-	if pseudo {
-		s = sum(sum(uint64(proto)+uint64(len(payload)), p.src), p.dst)
+	if proto != protoICMP { // with the pseudo header
+		s = sum(sum(uint64(proto)+uint64(len(payload)), p.src), from)
 	}
 	binary.BigEndian.PutUint16(payload[sumAt:], ^fold(sum(s, payload)))
 
@@ -219,7 +293,7 @@ func (p *packet) answer(proto uint8, payload []byte, sumAt int, pseudo bool) []b
 		b = append(b, 0x60, 0, 0, 0)
 		b = binary.BigEndian.AppendUint16(b, uint16(len(payload)))
 		b = append(b, proto, ttl)
-		b = append(b, p.dst...)
+		b = append(b, from...)
 		b = append(b, p.src...)
 		return append(b, payload...)
 	}
@@ -228,7 +302,10 @@ func (p *packet) answer(proto uint8, payload []byte, sumAt int, pseudo bool) []b
 	binary.BigEndian.PutUint16(ip[2:], uint16(ipv4Len+len(payload)))
 	ip[6] = 0x40 // not to be fragmented
 	ip[8], ip[9] = ttl, proto
-	copy(ip[12:], p.dst)
+	if proto == protoICMP {
+		ip[1] = precedence
+	}
+	copy(ip[12:], from)
 	copy(ip[16:], p.src)
 	binary.BigEndian.PutUint16(ip[10:], ^fold(sum(0, ip)))
 	return append(append(b, ip...), payload...)

@@ -134,7 +134,7 @@ var dropDocs = map[string]string{
 	dropLimit:           "The sender has as many entries as it may have.",
 	dropNoAnswer:        "Nobody answered for the address of the next hop, or too many packets waited for it.",
 	dropNotAsked:        "An answer to what was not asked.",
-	dropNotAnswered:     "A rejected packet whose sender must not be told, such as an error, a reset, or one for many.",
+	dropNotAnswered:     "A packet whose sender must not be told what has become of it, such as an error, a reset, or one for many.",
 	dropSuppressed:      "More packets to log than are written.",
 	dropUnknownRule:     "The rule that asked for the log is not there any more.",
 	learn.Full.String(): "As many MAC addresses are behind the port as may be learned.",

@@ -173,6 +173,7 @@ func (a *Agent) localDrops(r *http.Request) ([]local.Drop, error) {
 	for _, f := range stats {
 		packets[pipeline.Cookie(f.Flow.Cookie).Reason()] += f.Packets
 	}
+	packets[reason.TooBig] = a.services.teller.oversize.Load() // by no flow: Open vSwitch counts what it may do with a packet besides
 	drops := []local.Drop{}
 	for _, reason := range reason.All() {
 		drops = append(drops, local.Drop{Where: "flow", Reason: reason.String(), Doc: reason.Doc(), Packets: packets[reason]})

@@ -11,6 +11,7 @@ import (
 	"github.com/openvnet/openvnet/dataplane/pipeline"
 	"github.com/openvnet/openvnet/dataplane/state"
 	"github.com/openvnet/openvnet/model"
+	"github.com/openvnet/openvnet/model/reason"
 	"github.com/openvnet/openvnet/services/frame"
 	"github.com/openvnet/openvnet/services/neighbor"
 )
@@ -18,13 +19,14 @@ import (
 // nextHops finds out the MAC addresses of next hops that nobody registered. Packets wait for them here, and devices outside answer.
 type nextHops struct {
 	*desk
+	tell       func(context.Context, ovs.Packet, reason.Reason) string
 	known      *neighbor.Resolver[ovs.Packet]
 	used       chan []neighbor.Key // to which packets have gone; has room for one list
 	generation uint64              // of the replica, when it was last looked whether domains and legs are still there
 }
 
-func newNextHops(d *desk) *nextHops {
-	return &nextHops{desk: d, known: neighbor.New[ovs.Packet](neighbor.Options{}), used: make(chan []neighbor.Key, 1)}
+func newNextHops(d *desk, t *teller) *nextHops {
+	return &nextHops{desk: d, tell: t.tell, known: neighbor.New[ovs.Packet](neighbor.Options{}), used: make(chan []neighbor.Key, 1)}
 }
 
 func (h *nextHops) handle(ctx context.Context, now time.Time, p ovs.Packet) string {
@@ -46,6 +48,9 @@ func (h *nextHops) want(ctx context.Context, now time.Time, p ovs.Packet, k neig
 	leg, ok := h.replica.leg(k.Domain, p.Egress, k.Addr)
 	if !ok {
 		return dropSender
+	}
+	if h.known.Absent(k) {
+		h.tell(ctx, p, reason.NoNeighbor)
 	}
 	before := h.known.Dropped()
 	q, ask := h.known.Want(now, k, leg, p)
@@ -104,7 +109,10 @@ func (h *nextHops) tick(ctx context.Context, now time.Time) {
 		}
 	default:
 	}
-	questions, gone := h.known.Tick(now)
+	questions, gone, lost := h.known.Tick(now)
+	for _, p := range lost {
+		h.tell(ctx, p, reason.NoNeighbor)
+	}
 	for _, q := range questions {
 		h.ask(ctx, q)
 	}

@@ -20,7 +20,7 @@ func (r *rejecter) handle(ctx context.Context, _ time.Time, p ovs.Packet) string
 	// A packet that its sender may not send goes back to it as it would get any other. One that the receiver does not get is answered by the receiver, as it were: through
 	// the domain, to wherever the sender is.
 	back := ovs.Through(pipeline.L2, pipeline.Network.Set(p.Network))
-	if p.Table == pipeline.OutRulesAnswer.ID && p.Ingress != 0 {
+	if p.Egress == 0 && p.Ingress != 0 {
 		back = p.Back()
 	}
 	if err := r.inject(ctx, answer, back); err != nil {

@@ -24,6 +24,7 @@ type services struct {
 	lost    atomic.Uint64 // that earlier sessions have not taken
 
 	dhcp      *dhcpService
+	teller    *teller
 	nextHops  *nextHops
 	learner   *learner
 	prober    *prober
@@ -38,9 +39,10 @@ type worker struct {
 }
 
 func newServices(d *desk) *services {
+	t := &teller{desk: d}
 	s := &services{
 		desk: d, workers: map[*lane]worker{},
-		dhcp: &dhcpService{desk: d}, nextHops: newNextHops(d), learner: newLearner(d), prober: &prober{desk: d}, arrivals: &arrivals{desk: d}, announcer: newAnnouncer(d),
+		dhcp: &dhcpService{desk: d}, teller: t, nextHops: newNextHops(d, t), learner: newLearner(d), prober: &prober{desk: d}, arrivals: &arrivals{desk: d}, announcer: newAnnouncer(d),
 	}
 	add := func(c pipeline.PuntClass, work service, every time.Duration) {
 		l := newLane(c)
@@ -52,6 +54,7 @@ func newServices(d *desk) *services {
 	add(pipeline.PuntLearn, s.learner, tickEvery)
 	add(pipeline.PuntMembers, newSnooper(d), tickEvery)
 	add(pipeline.PuntReject, &rejecter{d}, tickEvery)
+	add(pipeline.PuntError, t, tickEvery)
 	add(pipeline.PuntLog, &ruleLog{desk: d}, tickEvery)
 	add(pipeline.PuntProbe, s.prober, probeTick)
 	add(pipeline.PuntND, &advertiser{d}, tickEvery)

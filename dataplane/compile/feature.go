@@ -25,7 +25,7 @@ type feature struct {
 // features are all there is, in no order of importance.
 func features() []*feature {
 	return []*feature{&hostFeature, &datapathFeature, &domainFeature, &interfaceFeature, &linkWireFeature, &learnedFeature, &multicastFeature, &judgeFeature, &filterFeature, &groupFeature, &ruleFeature, &ruleSetFeature, &memberFeature, &unrealisedFeature,
-		&routerFeature, &legFeature, &routeFeature, &routeLinkFeature, &rowFeature, &nextHopFeature, &outsideHopFeature, &neighborFeature, &probeFeature}
+		&routerFeature, &legFeature, &routeFeature, &routeLinkFeature, &rowFeature, &nextHopFeature, &outsideHopFeature, &sizeFeature, &neighborFeature, &probeFeature}
 }
 
 // featureOf gives the feature of a kind of units.
@@ -58,7 +58,7 @@ func (in *Input) Realised(u state.Unit) (state.Items, error) {
 
 // Units gives every unit that may have items.
 func (in *Input) Units() iter.Seq[state.Unit] {
-	in.attached = nil
+	in.attached, in.sizes = nil, nil
 	units := map[state.Unit]struct{}{}
 	for _, f := range features() {
 		f.units(in, func(u state.Unit) { units[u] = struct{}{} })
@@ -68,7 +68,7 @@ func (in *Input) Units() iter.Seq[state.Unit] {
 
 // Dirty gives the units whose items the effects may have changed; s is the state before.
 func (in *Input) Dirty(e *span.Effects, s *state.State) iter.Seq[state.Unit] {
-	in.attached = nil
+	in.attached, in.sizes = nil, nil
 	in.recount(e)
 	if e.Rewired {
 		return in.Everything(s)

@@ -20,6 +20,7 @@ type Input struct {
 	alike    alike // derived of X
 	counted  *census
 	attached map[string]bool // the same: domains that were asked for, with whether they have an outside attachment here
+	sizes    map[string]int  // and networks, with their MTU
 }
 
 // HostUnit gives the unit of what every host has.

@@ -118,6 +118,7 @@ func (in *Input) iface(uuid string) (state.Items, error) {
 		}
 		if here {
 			echo(b, s)
+			closed(b, s)
 			in.reachable(b, &items, i, s)
 		}
 		in.towardsSimulated(b, i, s)
@@ -202,7 +203,15 @@ func (in *Input) towardsSimulated(b *pipeline.Builder, i *model.Interface, s Sta
 	case elsewhere && i.EnableRouting && s.Domain.carried():
 		b.Drop(pipeline.L2, prioAllow-1, reason.Transport, append(to, pipeline.Remote.Is(0))...)
 	default:
-		b.Drop(pipeline.L2, prioAllow-1, reason.Destination, to...)
+		b.Drop(pipeline.L2, prioAllow-2, reason.Destination, to...)
+	}
+}
+
+// closed tells who sends to an address of a simulated interface that nothing serves it there. A leg's MAC address leads to the tables of routing before.
+func closed(b *pipeline.Builder, s Station) {
+	for _, a := range s.Addrs {
+		f := familyOf(a.Addr)
+		refuse(b, pipeline.L2, prioAllow-1, reason.Destination, pipeline.Network.Is(s.Domain.Number), flow.EthDst.MAC(s.MAC), f.is, f.dst.Addr(a.Addr))
 	}
 }
 

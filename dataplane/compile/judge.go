@@ -79,7 +79,7 @@ func judge() (state.Items, error) {
 		}
 		b.Drop(s.answer, prioRefuse, reason.Rule, pipeline.Verdict.Is(verdictDrop))
 		b.Refuse(s.answer, prioRefuse, reason.Reject, pipeline.Preds{pipeline.Verdict.Is(verdictReject)},
-			pipeline.Class.Set(uint32(pipeline.PuntReject)), flow.ToMeter{Meter: pipeline.PuntReject.Meter(pipeline.HostSlot)}, flow.Controller{})
+			pipeline.Class.Set(uint32(pipeline.PuntReject)), flow.Resubmit{Table: pipeline.Punt.ID})
 	}
 	return result(b, state.Items{})
 }

@@ -188,6 +188,11 @@ func send(t testing.TB, sw *oftest.Switch, words string) string {
 	if want := flow.Port(10 + words[strings.Index(words, "> a")+3] - '0'); slices.ContainsFunc(res.Outputs, func(o oftest.Output) bool { return o.Port == want }) {
 		return pass
 	}
+	for _, in := range res.PacketIns {
+		if uint32(in.Field(pipeline.Class.Bits.Field).Lo)>>pipeline.Class.Bits.Ofs&0xff == uint32(pipeline.PuntReject) {
+			return reason.Reject.String()
+		}
+	}
 	return pipeline.Cookie(res.LastCookie).Reason().String()
 }
 
@@ -333,10 +338,10 @@ func TestRulesTellTheAgent(t *testing.T) {
 		passes   bool
 		table    uint8
 	}{
-		{"a1 > a2 udp 9 1", pipeline.PuntReject, "", false, pipeline.InRulesAnswer.ID},
+		{"a1 > a2 udp 9 1", pipeline.PuntReject, "", false, pipeline.Punt.ID},
 		{"a1 > a2 udp 9 2", pipeline.PuntLog, "\xb0\x00\x00\x02", true, pipeline.InRules.ID},
 		{"a1 > a2 udp6 9 3", pipeline.PuntLog, "\xb0\x00\x00\x03", false, pipeline.InRules.ID},
-		{"a2 > a1 tcp 9 3", pipeline.PuntReject, "", false, pipeline.OutRulesAnswer.ID},
+		{"a2 > a1 tcp 9 3", pipeline.PuntReject, "", false, pipeline.Punt.ID},
 	} {
 		port, frame := packet(t, tc.packet)
 		res := sw.Process(oftest.Packet{InPort: port, Frame: frame})

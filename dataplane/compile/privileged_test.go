@@ -82,7 +82,8 @@ func (f *fabric) sendOVS(port string, frame []byte) []string {
 			}
 			for _, in := range r.PacketIns {
 				v, _ := in.Metadata.Get(flow.Reg(3))
-				out = append(out, agent(in.Host, v.Lo, in.Data))
+				why, _ := in.Metadata.Get(flow.Reg(13))
+				out = append(out, agent(in.Host, v.Lo, why.Lo, in.Data))
 			}
 		}
 	}

@@ -18,6 +18,7 @@ type rerouted struct {
 	legs     map[string]bool // seen to
 	moved    map[string]bool // routes that may lead elsewhere than before, or nowhere
 	into     map[string]bool // networks that moved routes lead, or led, into
+	sizes    map[string]bool // route links between networks whose MTU may have changed
 	outsides map[string]bool // domains whose devices outside have been seen to
 	outside  bool            // whether an interface with devices outside behind it has changed
 }
@@ -25,7 +26,7 @@ type rerouted struct {
 // dirtyRouter gives the units of routing that the effects concern.
 func (in *Input) dirtyRouter(e *span.Effects, add func(state.Unit)) {
 	in.alike.changed(e)
-	d := rerouted{in: in, add: add, legs: map[string]bool{}, moved: map[string]bool{}, into: map[string]bool{}, outsides: map[string]bool{}}
+	d := rerouted{in: in, add: add, legs: map[string]bool{}, moved: map[string]bool{}, into: map[string]bool{}, outsides: map[string]bool{}, sizes: map[string]bool{}}
 	for _, c := range e.Changed {
 		d.object(c.Old)
 		d.object(c.New)
@@ -39,6 +40,7 @@ func (in *Input) dirtyRouter(e *span.Effects, add func(state.Unit)) {
 	for _, p := range e.NeedFlips {
 		d.flip(p)
 	}
+	in.rewiredPairs(e, func(p span.Pair) { d.sized(p.Network) })
 	d.settle()
 }
 
@@ -66,6 +68,9 @@ func (d *rerouted) object(o model.Object) {
 	case *model.Segment:
 		d.segment(o.UUID)
 	case *model.Datapath:
+		for uuid := range d.in.X.NetworksOn(o.UUID) {
+			d.sized(uuid)
+		}
 		for i := range d.in.X.InterfacesAt(o.UUID) {
 			s, ok := graph.Lookup[*model.Interface](g, i)
 			if ok && s.Mode == model.InterfaceSimulated {
@@ -165,7 +170,8 @@ func (d *rerouted) route(r *model.Route) {
 			d.unit("route", other)
 		}
 	}
-	d.moved[r.UUID] = true
+	d.moved[r.UUID], d.sizes[r.RouteLinkUUID] = true, true
+	d.add(state.Unit{Kind: "size", UUID: r.RouteLinkUUID, Peer: r.NetworkUUID})
 	d.into[r.NetworkUUID] = true
 }
 
@@ -202,6 +208,7 @@ func (d *rerouted) row(r *model.TranslationStaticAddress) {
 // flip sees to what has come to this host or left it, and to the ways to legs and devices outside on another host that it has come to or left.
 func (d *rerouted) flip(p span.Pair) {
 	if p.Datapath != d.in.Self {
+		d.sized(p.Network)
 		for i := range d.in.X.InterfacesAt(p.Datapath) {
 			o, ok := graph.Lookup[*model.Interface](d.in.X.Graph(), i)
 			if !ok || o.Mode != model.InterfaceSimulated && !outside(o.Mode) || !slices.Contains(d.in.X.Domains(i), p.Network) {
@@ -253,6 +260,19 @@ func (d *rerouted) domain(uuid string) {
 	}
 }
 
+// sized sees to the sizes of what is routed between a network, or the networks on a segment, and others.
+func (d *rerouted) sized(uuid string) {
+	dom, ok := d.in.domain(uuid)
+	if !ok {
+		return
+	}
+	d.in.networksOf(dom, func(n string) {
+		for r := range d.in.X.Graph().Referrers(n, "routes.network_uuid") {
+			d.sizes[r.(*model.Route).RouteLinkUUID] = true
+		}
+	})
+}
+
 // outsideHop sees to the next hops outside a network or segment: where it is not present to all routes and next hops, as these say what is carried away.
 func (d *rerouted) outsideHop(uuid string) {
 	dom, ok := d.in.domain(uuid)
@@ -277,6 +297,11 @@ func (d *rerouted) outsideHop(uuid string) {
 // settle sees to domains that may be routed into from now on, or no more: those that no other route than the moved ones leads into. What is carried away from a domain goes by its
 // routes' links.
 func (d *rerouted) settle() {
+	for l := range d.sizes {
+		for r := range d.in.X.Graph().Referrers(l, "routes.route_link_uuid") {
+			d.add(state.Unit{Kind: "size", UUID: l, Peer: r.(*model.Route).NetworkUUID})
+		}
+	}
 	for n := range d.into {
 		dom, ok := d.in.domain(n)
 		if ok && !dom.Present {

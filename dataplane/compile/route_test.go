@@ -18,6 +18,7 @@ import (
 	"github.com/openvnet/openvnet/dataplane/pipeline"
 	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/model/graph"
+	"github.com/openvnet/openvnet/model/reason"
 	"github.com/openvnet/openvnet/model/span"
 	"github.com/openvnet/openvnet/ofctl/flow"
 	"github.com/openvnet/openvnet/ofctl/oftest"
@@ -111,7 +112,7 @@ func (f *fabric) send(port string, frame []byte) []string {
 		}
 		dropped = pipeline.Cookie(r.LastCookie).Reason().String()
 		for _, in := range r.PacketIns {
-			out = append(out, agent(a.host, in.Field(flow.Reg(3)).Lo, in.Data))
+			out = append(out, agent(a.host, in.Field(flow.Reg(3)).Lo, in.Field(flow.Reg(13)).Lo, in.Data))
 		}
 		for _, o := range r.Outputs {
 			if o.Port != tunnelPort {
@@ -135,8 +136,11 @@ func (f *fabric) send(port string, frame []byte) []string {
 	return out
 }
 
-// agent says which packet the agent of a host gets; reg3 is the register with the class.
-func agent(host string, reg3 uint64, frame []byte) string {
+// agent says which packet the agent of a host gets, or what it tells a sender of; reg3 and reg13 are the registers with the class and the reason.
+func agent(host string, reg3, reg13 uint64, frame []byte) string {
+	if why := reason.Reason(reg13 & 0xff); why != reason.None {
+		return host + " tells why: " + why.String()
+	}
 	return fmt.Sprintf("agent of %s, class %d: %s", host, reg3>>8&0xff, summary(frame))
 }
 
@@ -342,12 +346,12 @@ func crossing(f *fabric) {
 	f.want("a1", to(a1, "10.0.1.2").frame(), "b2: 0b:fe>0b:02 10.0.0.1>10.0.1.2 ttl 63 udp 5>6")
 	f.want("b2", probe{ethSrc: "0b:02", ethDst: "0b:fe", src: "10.0.1.2", dst: "10.0.0.1", sport: 6, dport: 5}.frame(), "a1: 0a:fe>0a:01 10.0.1.2>10.0.0.1 ttl 63 udp 6>5")
 	f.want("a1", to(a1, "10.0.0.1").frame(), "a1: 0a:fe>0a:01 10.0.0.1>10.0.0.1 ttl 63 udp 5>6") // back to where it came from
-	f.want("a1", to(a1, "10.0.1.77").frame(), "dropped: no_neighbor")
-	f.want("a1", to(a1, "10.0.2.1").frame(), "dropped: no_route")
-	f.want("a1", to(a1, "10.0.1.254").frame(), "dropped: gateway")
+	f.want("a1", to(a1, "10.0.1.77").frame(), "dp-1 tells why: no_neighbor")
+	f.want("a1", to(a1, "10.0.2.1").frame(), "dp-1 tells why: no_route")
+	f.want("a1", to(a1, "10.0.1.254").frame(), "dp-1 tells why: gateway")
 	old := a1
 	old.ttl = 1
-	f.want("a1", old.frame(), "dropped: ttl")
+	f.want("a1", old.frame(), "dp-1 tells why: ttl")
 	ping := probe{ethSrc: "0a:01", ethDst: "0a:fe", src: "10.0.0.1", dst: "10.0.1.254"}
 	f.want("a1", ping.frame(), "a1: 0a:fe>0a:01 10.0.1.254>10.0.0.1 ttl 63 EchoReply")
 	f.want("a1", probe{ethSrc: "0a:01", ethDst: "0a:fe", src: "fd00:a::1", dst: "fd00:b::fe"}.frame(), "a1: 0a:fe>0a:01 fd00:b::fe>fd00:a::1 ttl 63 EchoReply")
@@ -362,7 +366,7 @@ func TestRoutedSource(t *testing.T) {
 	r.IPv4Network, r.IPv4Prefix = netip.MustParseAddr("10.0.0.128"), 25
 	w.g.Put(r)
 	f := newFabric(t, w)
-	f.want("a1", probe{ethSrc: "0a:01", ethDst: "0a:fe", src: "10.0.0.1", dst: "10.0.1.1", sport: 5, dport: 6}.frame(), "dropped: no_ingress_route")
+	f.want("a1", probe{ethSrc: "0a:01", ethDst: "0a:fe", src: "10.0.0.1", dst: "10.0.1.1", sport: 5, dport: 6}.frame(), "dp-1 tells why: no_ingress_route")
 }
 
 // What no subnet has goes to the route's gateway, or to the network's first address; a black hole swallows.

@@ -37,7 +37,7 @@ var routeLinkFeature = feature{
 }
 
 // gateway gives what the addresses of a leg are for packets in the route link: they answer echo requests, the answer being routed from the same route link
-// on as a new packet, and get nothing else. Packets to an address with enable_routing are routed as any.
+// on as a new packet, and of all else the sender is told that nothing serves it. Packets to an address with enable_routing are routed as any.
 func (in *Input) gateway(link *model.RouteLink, iface string) (state.Items, error) {
 	l, ok := in.leg(iface)
 	if !ok || !l.here || !in.legOf(link.UUID, iface) {
@@ -51,7 +51,7 @@ func (in *Input) gateway(link *model.RouteLink, iface string) (state.Items, erro
 			}
 			f := familyOf(a.Addr)
 			to := pipeline.Preds{pipeline.RouteLink.Is(link.VNI), f.is, f.dst.Addr(a.Addr)}
-			b.Drop(pipeline.L3Route, prioGateway, reason.Gateway, to...)
+			refuse(b, pipeline.L3Route, prioGateway, reason.Gateway, to...)
 			b.Flow(pipeline.L3Route, prioEcho, append(to, f.icmp, f.icmpType.Is(f.request), f.code.Is(0)),
 				flow.Move{Src: f.src.All(), Dst: f.dst.All()}, flow.SetField(f.src.Addr(a.Addr)), flow.SetField(f.icmpType.Is(f.reply)), flow.SetTTL{TTL: 64},
 				pipeline.Remote.Set(0), flow.SetField(flow.InPort16.Is(0)), flow.CTClear{}, flow.Resubmit{Table: pipeline.L3Route.ID})

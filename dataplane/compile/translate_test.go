@@ -213,7 +213,7 @@ func TestOutsideElsewhere(t *testing.T) {
 	}
 	old := a1("10.0.9.77")
 	old.ttl = 1
-	f.want("a1", old.frame(), "dropped: ttl")
+	f.want("a1", old.frame(), "dp-2 tells why: ttl")
 }
 
 // What cannot be realised is said, and does not keep the rest from working.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/openvnet/openvnet/dataplane/pipeline"
 	"github.com/openvnet/openvnet/model"
+	"github.com/openvnet/openvnet/model/reason"
 	"github.com/openvnet/openvnet/ofctl/flow"
 	"github.com/openvnet/openvnet/ofctl/ofp"
 )
@@ -13,14 +14,17 @@ import (
 // Packet is a packet that the pipeline has sent up to the agent.
 type Packet struct {
 	Class    pipeline.PuntClass
-	Table    uint8  // that sent it up
-	Network  uint32 // number of the domain
-	Ingress  uint32 // id of the interface that sent it
-	Egress   uint32 // id of the interface that gets it, or of the leg
-	Remote   bool   // it came from another host
-	Userdata []byte // that the flow has added
-	Data     []byte // the frame, from the Ethernet header on, perhaps cut
-	Length   int    // of the whole frame
+	Table    uint8         // that sent it up
+	Network  uint32        // number of the domain
+	Ingress  uint32        // id of the interface that sent it
+	Egress   uint32        // id of the interface that gets it, or of the leg
+	Link     uint32        // VNI of the route link that it is in, or was
+	Subnet   uint32        // id of the network that a route leads it to
+	Refused  reason.Reason // why it was dropped, if its sender is to be told
+	Remote   bool          // it came from another host
+	Userdata []byte        // that the flow has added
+	Data     []byte        // the frame, from the Ethernet header on, perhaps cut
+	Length   int           // of the whole frame
 
 	port flow.Port // that it came in on
 	meta flow.Match
@@ -30,6 +34,7 @@ func newPacket(in *ofp.PacketIn) Packet {
 	p := Packet{Table: in.Table, Userdata: in.Userdata, Data: in.Data, Length: int(in.Length), port: in.InPort(), meta: in.Metadata}
 	p.Class = pipeline.PuntClass(p.register(pipeline.Class))
 	p.Network, p.Ingress, p.Egress = p.register(pipeline.Network), p.register(pipeline.Ingress), p.register(pipeline.Egress)
+	p.Link, p.Subnet, p.Refused = p.register(pipeline.RouteLink), p.register(pipeline.Subnet), reason.Reason(p.register(pipeline.Refused)) //nolint:gosec // of 8 bits
 	p.Remote = p.register(pipeline.Remote) == 1
 	return p
 }
@@ -98,8 +103,8 @@ func Through(t *pipeline.Table, registers ...flow.Action) Way {
 // OutOf gives the way out of a port, past the pipeline.
 func OutOf(p flow.Port) Way { return Way{[]flow.Action{flow.Output{Port: p}}} }
 
-// Again gives the way of a packet through a table, with the registers that p had, but for its class.
-func (p *Packet) Again(t *pipeline.Table) Way {
+// Again gives the way of a packet through a table, with the registers that p had, but for its class and those that others replace.
+func (p *Packet) Again(t *pipeline.Table, others ...flow.Action) Way {
 	var registers []flow.Action
 	for n := range 16 {
 		f := flow.Reg(n)
@@ -111,7 +116,7 @@ func (p *Packet) Again(t *pipeline.Table) Way {
 			registers = append(registers, flow.SetField(f.IsValue(v)))
 		}
 	}
-	return Through(t, registers...)
+	return Through(t, append(registers, others...)...)
 }
 
 // ToOtherHosts gives the way to every other host where the domain of that number is present. There must be one.

@@ -143,6 +143,8 @@ func (t *Table) checkAction(a flow.Action) error {
 	switch a := a.(type) {
 	case flow.SetField:
 		return writes(a.Field, a.Mask)
+	case flow.CheckPktLarger:
+		return writes(a.Dst.Field, flow.Ones(1).Shl(int(a.Dst.Ofs)))
 	case flow.Move:
 		return writes(a.Dst.Field, flow.Ones(int(a.Dst.Bits)).Shl(int(a.Dst.Ofs)))
 	case flow.SetTTL:

@@ -103,6 +103,8 @@ func (n Names) action(next uint8, act flow.Action) []string {
 		return []string{act.Field.String() + ":=" + strings.TrimPrefix(value, "set_field:")}
 	case flow.Move:
 		return []string{subfield(act.Dst) + ":=" + subfield(act.Src)}
+	case flow.CheckPktLarger:
+		return []string{fmt.Sprintf("%s:=larger than %d bytes", subfield(act.Dst), act.Len)}
 	case flow.SetTTL:
 		return []string{fmt.Sprintf("ttl:=%d", act.TTL)}
 	case flow.Output:

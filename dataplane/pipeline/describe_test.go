@@ -63,8 +63,8 @@ func TestDescribe(t *testing.T) {
 		{"a part of a register", pipeline.L3In, pipeline.Preds{pipeline.Hops.Bits.Masked(1, 1)}, []flow.Action{
 			flow.Move{Src: flow.Reg(3).Bits(16, 14), Dst: flow.Reg(3).Bits(17, 14)}, flow.CTClear{}, flow.GotoTable{Table: pipeline.L3Source.ID},
 		}, "hops=0x1/0x1", "hops[1..14]:=hops[0..13], ct_clear, goto l3_source"},
-		{"a meter of the host, and a copy", pipeline.OutRulesAnswer, pipeline.Preds{pipeline.Verdict.Is(2)}, []flow.Action{flow.ToMeter{Meter: pipeline.PuntReject.Meter(pipeline.HostSlot)}, flow.Clone{Actions: []flow.Action{flow.Controller{}}}},
-			"verdict=reject", "meter host/reject, clone(agent)"},
+		{"a meter of the host, and a copy", pipeline.Punt, pipeline.Preds{pipeline.Class.Is(5)}, []flow.Action{flow.ToMeter{Meter: pipeline.PuntReject.Meter(pipeline.HostSlot)}, flow.Clone{Actions: []flow.Action{flow.Controller{}}}},
+			"class=reject", "meter host/reject, clone(agent)"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			b := pipeline.NewBuilder(pipeline.Owner{Kind: pipeline.KindRoute, ID: 8})

@@ -103,9 +103,9 @@ The number of a domain is its VNI; of a physical or internal network, which has 
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", g.id, g.name, g.doc)
 	}
 	writeMeters(&b)
-	b.WriteString("\n## Why packets are dropped\n\n| number | reason | meaning |\n|---|---|---|\n")
+	b.WriteString("\n## Why packets are dropped\n\n| number | reason | meaning | what the sender is told |\n|---|---|---|---|\n")
 	for _, r := range reason.All() {
-		fmt.Fprintf(&b, "| %d | %s | %s |\n", r, r, r.Doc())
+		fmt.Fprintf(&b, "| %d | %s | %s | %s |\n", r, r, r.Doc(), r.Told())
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

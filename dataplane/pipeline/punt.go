@@ -42,7 +42,7 @@ var PuntClasses = []struct {
 	{Class: PuntNeighbor, Name: "neighbor", Doc: "asks for the MAC address of a next hop, or hears an answer that says one", Port: Limit{200, 200}, Host: Limit{200, 200}},
 	{Class: PuntLearn, Name: "learn", Doc: "learns the MAC address of a device outside", Port: Limit{50, 50}},
 	{Class: PuntMembers, Name: "members", Doc: "notes who has joined a multicast group (IGMP, MLD)", Port: Limit{50, 50}, Host: Limit{100, 100}},
-	{Class: PuntReject, Name: "reject", Doc: "tells the sender that a rule rejects the packet", Host: Limit{100, 100}},
+	{Class: PuntReject, Name: "reject", Doc: "tells the sender that a rule rejects the packet", Port: Limit{50, 50}, Host: Limit{100, 100}},
 	{Class: PuntLog, Name: "log", Doc: "logs that a rule has decided the packet, of which this is a copy", Host: Limit{10, 10}},
 	{Class: PuntProbe, Name: "probe", Doc: "hears a probe of the underlay's MTU that has come back", Host: Limit{500, 500}, Captured: 64},
 	{Class: PuntActivate, Name: "activate", Doc: "tells the manager that a guest which was to move here has come", Port: Limit{50, 50}},
@@ -51,7 +51,7 @@ var PuntClasses = []struct {
 	{Class: PuntRA, Name: "ra", Doc: "answers a router solicitation", Port: Limit{20, 20}, Host: Limit{20, 20}},
 	{Class: PuntDNS, Name: "dns", Doc: "answers DNS", Port: Limit{1000, 1000}, Host: Limit{1000, 1000}},
 	{Class: PuntMetadata, Name: "metadata", Doc: "serves a guest's metadata", Port: Limit{1000, 1000}},
-	{Class: PuntError, Name: "error", Doc: "tells the sender why a router does not pass the packet on, or that nothing listens there", Port: Limit{50, 50}, Host: Limit{200, 200}},
+	{Class: PuntError, Name: "error", Doc: "tells the sender why a router does not pass the packet on, or that nothing listens there; what is too big and may be cut is cut", Port: Limit{50, 50}, Host: Limit{200, 200}},
 	{Class: PuntClaim, Name: "claim", Doc: "tells the manager that a guest wants an address of its own choice", Port: Limit{20, 20}},
 }
 

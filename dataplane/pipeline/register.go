@@ -30,6 +30,8 @@ var (
 	Egress     = Register{"egress", flow.Reg(2).Bits(0, 32), "id of the interface that gets the packet, of the leg that routes it; in table transport of the datapath"}
 	Remote     = Register{"remote", flow.Reg(3).Bit(0), "1 if the packet came from another host"}
 	FromOut    = Register{"from_outside", flow.Reg(3).Bit(1), "1 if the packet came from a device outside that nobody registered"}
+	Sized      = Register{"sized", flow.Reg(3).Bit(2), "1 if table l3_out has looked whether the packet is too big for the network that it leaves into"}
+	Oversize   = Register{"oversize", flow.Reg(3).Bit(3), "1 if it is"}
 	Verdict    = Register{"verdict", flow.Reg(3).Bits(4, 2), "why a packet was refused that may be an answer: 0 by no rule, 1 by one that drops, 2 by one that rejects"}
 	WholeOut   = Register{"whole_out", flow.Reg(3).Bit(6), "1 of a fragment that has been in the connection tracker with its siblings before table out_rules judges it"}
 	WholeIn    = Register{"whole_in", flow.Reg(3).Bit(7), "the same before table in_rules"}
@@ -41,6 +43,7 @@ var (
 	GroupZone  = Register{"group_zone", flow.Reg(5).Bits(16, 16), "connection tracking zone of the security groups"}
 	RuleSet    = Register{"rule_set", flow.XReg(3).Bits(0, 64), "the number of the interface's security groups together, a hash of their names; 0 for none"}
 	Subnet     = Register{"subnet", flow.Reg(12).Bits(0, 32), "id of the network that the route leads to, through the leg in egress"}
+	Refused    = Register{"refused", flow.Reg(13).Bits(0, 8), "why a packet is dropped whose sender the agent is to tell: the number of a drop reason"}
 	NextHop    = Register{"next_hop", flow.XXReg(2).Bits(0, 128), "address of the next hop; of IPv4 in the lowest 32 bits"}
 )
 
@@ -49,7 +52,7 @@ var NextHop4 = Register{NextHop.Name, flow.Reg(11).Bits(0, 32), NextHop.Doc}
 
 // Registers gives all registers in order of their bits.
 func Registers() []Register {
-	return []Register{Network, Ingress, Egress, Remote, FromOut, Verdict, WholeOut, WholeIn, Class, Hops, RouteLink, Zero, FilterZone, GroupZone, RuleSet, NextHop, Subnet}
+	return []Register{Network, Ingress, Egress, Remote, FromOut, Sized, Oversize, Verdict, WholeOut, WholeIn, Class, Hops, RouteLink, Zero, FilterZone, GroupZone, RuleSet, NextHop, Subnet, Refused}
 }
 
 // parts gives the registers that a wide register is made of, as matches name them.

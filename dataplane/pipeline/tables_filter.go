@@ -33,7 +33,7 @@ var (
 	}
 	OutRulesAnswer = &Table{
 		ID: idOutRulesAnswer, Name: "out_rules_answer", Doc: "What the security groups refuse, unless it is an answer, or, of an interface that has just moved here, the middle of a TCP conversation.",
-		Matches: answerFields, Reads: []Register{Ingress, Verdict}, Writes: []Register{Verdict, Class}, Next: []uint8{idL2}, Outputs: true, Miss: reason.SecurityGroup,
+		Matches: answerFields, Reads: []Register{Ingress, Verdict}, Writes: []Register{Verdict, Class}, Next: []uint8{idL2}, Again: []uint8{idPunt}, Miss: reason.SecurityGroup,
 	}
 	InFilter = &Table{
 		ID: idInFilter, Name: "in_filter", Doc: "The static filter of the interface that gets the packet.",
@@ -50,6 +50,6 @@ var (
 	}
 	InRulesAnswer = &Table{
 		ID: idInRulesAnswer, Name: "in_rules_answer", Doc: "What the security groups refuse, unless it is an answer, or, of an interface that has just moved here, the middle of a TCP conversation.",
-		Matches: answerFields, Reads: []Register{Egress, Verdict}, Writes: []Register{Verdict, Class}, Next: []uint8{idOutput}, Outputs: true, Miss: reason.SecurityGroup,
+		Matches: answerFields, Reads: []Register{Egress, Verdict}, Writes: []Register{Verdict, Class}, Next: []uint8{idOutput}, Again: []uint8{idPunt}, Miss: reason.SecurityGroup,
 	}
 )

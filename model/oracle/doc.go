@@ -9,7 +9,7 @@
 //	answer.go                        section 3: what the host answers itself
 //	filter.go, group.go              section 4: static filters, security groups
 //	l2.go                            section 5: layer 2
-//	route.go                         section 6: routing
+//	route.go, size.go                section 6: routing
 //	translate.go                     section 7: translation
 //	outcome.go                       section 8: copies for mirrors; what a judgement is
 //	conversation.go                  the memory of sections 4, 6 and 7

@@ -38,6 +38,8 @@ func (r *run) forward(h *host, d *domain, from *origin, p packet, routers int) {
 		r.toOneAttachment(h, d, d.uplink(h), from, p)
 	case s.iface.Mode == model.InterfaceSimulated && s.iface.EnableRouting && s.iface.location != nil && !d.reaches(h, s.iface.location): // it may be a leg there
 		r.drop(h, reason.Transport, from.name())
+	case s.iface.Mode == model.InterfaceSimulated && !from.isHost() && s.iface.at(h) && p.isIP() && slices.Contains(s.addresses, p.to):
+		r.refuse(h, reason.Destination, s.iface)
 	case s.iface.Mode == model.InterfaceSimulated:
 		r.drop(h, reason.Destination, from.name())
 	case s.iface.behindAttachment():
@@ -54,6 +56,9 @@ func (o *origin) name() *iface {
 	}
 	return o.iface
 }
+
+// isHost reports whether the frame is of the host itself, and not as a guest in an internal network.
+func (o *origin) isHost() bool { return o != nil && o.port == Local && o.iface == nil }
 
 // isUplink reports whether the frame came from the NIC, so that the host itself has it already.
 func (o *origin) isUplink() bool { return o != nil && o.at != nil && o.at.iface == nil }

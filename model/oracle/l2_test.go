@@ -49,7 +49,7 @@ func TestLayer2(t *testing.T) {
 		"nobody, flooded":            {"unknown_unicast=flood", unknown.frame(), all},
 		"nobody, multicast as well":  {"unknown_unicast=flood multicast=drop", unknown.frame(), all},
 		"nobody, dropped":            {"unknown_unicast=drop", unknown.frame(), []string{"drop dp-a destination"}},
-		"simulated, not for a route": {"", udp(mac(0xfe), a1, "10.0.0.1", "10.0.0.254").frame(), []string{"drop dp-a destination"}},
+		"simulated, not for a route": {"", udp(mac(0xfe), a1, "10.0.0.1", "10.0.0.254").frame(), []string{"told dp-a destination"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t, tenants+`

@@ -29,7 +29,8 @@ type Delivery struct {
 type Punt struct {
 	Class     PuntClass
 	Datapath  string
-	Interface string // whose question it is, or whose rule; of PuntNeighbor the leg
+	Interface string        // whose question it is, or whose rule; of PuntNeighbor and PuntError the leg
+	Told      reason.Reason // of PuntError: why the packet was dropped, which its sender is told
 }
 
 // PuntClass says what the agent is told for.
@@ -40,6 +41,7 @@ const (
 	PuntDHCP     PuntClass = "dhcp4"    // a DHCP request
 	PuntNeighbor PuntClass = "neighbor" // a packet that waits for a device outside to answer who it is
 	PuntReject   PuntClass = "reject"   // a packet whose sender is to be told that a rule rejects it; it is among the drops too
+	PuntError    PuntClass = "error"    // a packet that was dropped, whose sender is told why; it is among the drops too
 	PuntLog      PuntClass = "log"      // a packet that was judged by a rule which logs
 )
 
@@ -134,7 +136,13 @@ func (r *run) drop(h *host, why reason.Reason, i *iface) {
 }
 
 func (r *run) punt(class PuntClass, h *host, i *iface) {
-	r.out.Punts = append(r.out.Punts, Punt{class, h.uuid, i.name()})
+	r.out.Punts = append(r.out.Punts, Punt{Class: class, Datapath: h.uuid, Interface: i.name()})
+}
+
+// refuse drops a packet, whose sender is told why.
+func (r *run) refuse(h *host, why reason.Reason, i *iface) {
+	r.drop(h, why, i)
+	r.out.Punts = append(r.out.Punts, Punt{PuntError, h.uuid, i.name(), why})
 }
 
 // name gives the interface's uuid, "" for none.
@@ -194,7 +202,7 @@ func (o *Outcome) sort() {
 		return cmp.Or(cmp.Compare(a.Datapath, b.Datapath), cmp.Compare(a.Port, b.Port), bytes.Compare(a.Frame, b.Frame))
 	})
 	slices.SortFunc(o.Punts, func(a, b Punt) int {
-		return cmp.Or(cmp.Compare(a.Class, b.Class), cmp.Compare(a.Datapath, b.Datapath), cmp.Compare(a.Interface, b.Interface))
+		return cmp.Or(cmp.Compare(a.Class, b.Class), cmp.Compare(a.Datapath, b.Datapath), cmp.Compare(a.Interface, b.Interface), cmp.Compare(a.Told, b.Told))
 	})
 	slices.SortFunc(o.Drops, func(a, b Drop) int {
 		return cmp.Or(cmp.Compare(a.Datapath, b.Datapath), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Interface, b.Interface))

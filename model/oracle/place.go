@@ -27,6 +27,7 @@ type domain struct {
 	outside   []*attachment
 	learned   map[model.MAC]*attachment
 	neighbors map[netip.Addr]model.MAC
+	carriers  map[*host]carrier
 	dhcp      bool // a dhcp service has a lease in it
 }
 

@@ -15,6 +15,7 @@ const maxRouters = 15
 // link is a route link.
 type link struct {
 	uuid      string
+	all       []*route                // through legs
 	routes    []*route                // with egress, by id
 	addresses map[netip.Addr][]*iface // legs of the link by the addresses that are theirs alone: leases without enable_routing
 }
@@ -58,6 +59,7 @@ func (w *World) addRouting() {
 			continue
 		}
 		t.leg, t.network = i, n
+		l.all = append(l.all, t)
 		w.addLegAddresses(l, i)
 		if t.stands = w.resolve(t); !t.stands {
 			if o.Egress {
@@ -149,7 +151,7 @@ func (r *run) enterRouter(h *host, leg *iface, p packet, routers int) {
 		if uuid != "" {
 			l := r.w.links[uuid]
 			if l == nil { // which no route is of
-				r.drop(h, reason.NoRoute, leg)
+				r.refuse(h, reason.NoRoute, leg)
 				return
 			}
 			r.inLink(h, l, p, routers, everywhere)
@@ -163,7 +165,7 @@ func (r *run) enterRouter(h *host, leg *iface, p packet, routers int) {
 		}
 	}
 	if best == nil {
-		r.drop(h, reason.NoIngressRoute, leg)
+		r.refuse(h, reason.NoIngressRoute, leg)
 		return
 	}
 	r.inLink(h, best.link, p, routers, everywhere)
@@ -196,7 +198,7 @@ func (r *run) inLink(h *host, l *link, p packet, routers int, legs reach) {
 			continue
 		}
 		if !p.isEchoRequest() {
-			r.drop(h, reason.Gateway, leg)
+			r.refuse(h, reason.Gateway, leg)
 			return
 		}
 		p.own()
@@ -218,7 +220,7 @@ func (r *run) inLink(h *host, l *link, p packet, routers int, legs reach) {
 		}
 	}
 	if len(routes) == 0 {
-		r.drop(h, reason.NoRoute, nil)
+		r.refuse(h, reason.NoRoute, nil)
 		return
 	}
 	if slices.ContainsFunc(routes, func(t *route) bool { return t.leg == nil }) {
@@ -288,7 +290,11 @@ func (p *packet) flow() tuple {
 // Open: the next hop is asked for, if nobody is known to have it, where the domain is present and has an outside attachment that is reached from this host.
 func (r *run) leaveRouter(h *host, t *route, p packet, routers int) {
 	if p.ttl <= 1 {
-		r.drop(h, reason.TTL, t.leg)
+		r.refuse(h, reason.TTL, t.leg)
+		return
+	}
+	if mtu := r.w.mtu(t, h); mtu > 0 && p.size() > mtu && t.link.mayExceed(r.w, t, h, mtu) {
+		r.refuse(h, reason.TooBig, t.leg)
 		return
 	}
 	p.own()
@@ -302,7 +308,7 @@ func (r *run) leaveRouter(h *host, t *route, p packet, routers int) {
 	d := t.at(h)
 	next := t.nextHop(p.to)
 	if d == nil || !next.IsValid() {
-		r.drop(h, reason.NoNeighbor, t.leg)
+		r.refuse(h, reason.NoNeighbor, t.leg)
 		return
 	}
 	mac, known := d.neighbors[next]
@@ -317,7 +323,7 @@ func (r *run) leaveRouter(h *host, t *route, p packet, routers int) {
 	case d.present[h] && len(d.outsideFrom(h, nil)) > 0:
 		r.punt(PuntNeighbor, h, t.leg)
 	default:
-		r.drop(h, reason.NoNeighbor, t.leg)
+		r.refuse(h, reason.NoNeighbor, t.leg)
 	}
 }
 

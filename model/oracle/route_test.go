@@ -59,27 +59,27 @@ func TestRouting(t *testing.T) {
 		answer := ask.back(a1, la)
 		answer.ttl = 63
 		l.expectFrame("dp-a/if-a1", ask.frame(), "dp-a/if-a1", answer.frame())
-		l.expect("dp-a/if-a1", udp(la, a1, ip[0], ip[1]).frame(), "drop dp-a gateway")
+		l.expect("dp-a/if-a1", udp(la, a1, ip[0], ip[1]).frame(), "told dp-a gateway")
 	}
 	near := ping(la, a1, "10.1.0.1", "10.1.0.254") // section 3 answers
 	l.expectFrame("dp-a/if-a1", near.frame(), "dp-a/if-a1", near.back(a1, la).frame())
-	l.expect("dp-a/if-a1", udp(la, a1, "10.1.0.1", "10.1.0.254").frame(), "drop dp-a gateway")
+	l.expect("dp-a/if-a1", udp(la, a1, "10.1.0.1", "10.1.0.254").frame(), "told dp-a gateway")
 	// What goes wrong.
 	last := udp(la, a1, "10.1.0.1", "10.3.0.1")
 	last.ttl = 1
-	l.expect("dp-a/if-a1", last.frame(), "drop dp-a ttl")
+	l.expect("dp-a/if-a1", last.frame(), "told dp-a ttl")
 	last.ttl = 2
-	l.expect("dp-a/if-a1", last.frame(), "drop dp-a ttl")
+	l.expect("dp-a/if-a1", last.frame(), "told dp-a ttl")
 	last.ttl = 3
 	l.expect("dp-a/if-a1", last.frame(), "dp-b/if-c1")
-	l.expect("dp-a/if-a1", udp(la, a1, linkLocalA1, "fd02::1").frame(), "drop dp-a no_ingress_route")
-	l.expect("dp-a/if-a1", udp(la, a1, "10.1.0.1", "10.9.0.1").frame(), "drop dp-a no_route")
-	l.expect("dp-a/if-a1", udp(la, a1, "10.1.0.1", "10.2.0.9").frame(), "drop dp-a no_neighbor")
+	l.expect("dp-a/if-a1", udp(la, a1, linkLocalA1, "fd02::1").frame(), "told dp-a no_ingress_route")
+	l.expect("dp-a/if-a1", udp(la, a1, "10.1.0.1", "10.9.0.1").frame(), "told dp-a no_route")
+	l.expect("dp-a/if-a1", udp(la, a1, "10.1.0.1", "10.2.0.9").frame(), "told dp-a no_neighbor")
 	loop := udp(la, a1, "10.1.0.1", "10.3.0.1") // rl-2 sends what is in no other route back
 	l.again("routes route_link_uuid=rl-1 interface_uuid=if-lb network_uuid=nw-b ipv4_network=10.1.0.0 egress=false", "r-d")
 	l.expect("dp-a/if-a1", loop.frame(), "drop dp-a hops")
 	loop.ttl = 15
-	l.expect("dp-a/if-a1", loop.frame(), "drop dp-a ttl")
+	l.expect("dp-a/if-a1", loop.frame(), "told dp-a ttl")
 	loop.ttl = 16
 	l.expect("dp-a/if-a1", loop.frame(), "drop dp-a hops")
 }
@@ -88,9 +88,9 @@ func TestRouting(t *testing.T) {
 func TestRoutes(t *testing.T) {
 	in := udp(la, a1, "10.1.0.1", "10.2.0.1").frame()
 	for name, tc := range map[string]struct{ change, want string }{
-		"no ingress":               {"routes uuid=r-a route_link_uuid=rl-1 interface_uuid=if-la network_uuid=nw-a ipv4_network=10.1.0.0 ingress=false", "drop dp-a no_ingress_route"},
-		"no egress":                {"routes uuid=r-b route_link_uuid=rl-1 interface_uuid=if-lb network_uuid=nw-b ipv4_network=10.2.0.0 egress=false", "drop dp-a no_route"},
-		"longest ingress":          {"routes uuid=r-z route_link_uuid=rl-2 interface_uuid=if-la network_uuid=nw-a ipv4_network=10.1.0.1 ipv4_prefix=32", "drop dp-a no_ingress_route"},
+		"no ingress":               {"routes uuid=r-a route_link_uuid=rl-1 interface_uuid=if-la network_uuid=nw-a ipv4_network=10.1.0.0 ingress=false", "told dp-a no_ingress_route"},
+		"no egress":                {"routes uuid=r-b route_link_uuid=rl-1 interface_uuid=if-lb network_uuid=nw-b ipv4_network=10.2.0.0 egress=false", "told dp-a no_route"},
+		"longest ingress":          {"routes uuid=r-z route_link_uuid=rl-2 interface_uuid=if-la network_uuid=nw-a ipv4_network=10.1.0.1 ipv4_prefix=32", "told dp-a no_ingress_route"},
 		"not the longest":          {"routes uuid=r-z route_link_uuid=rl-2 interface_uuid=if-la network_uuid=nw-a ipv4_network=10.1.0.0 ipv4_prefix=16", "dp-b/if-b1"},
 		"of equals the lowest id":  {"routes uuid=r-z route_link_uuid=rl-2 interface_uuid=if-la network_uuid=nw-a ipv4_network=10.1.0.0", "dp-b/if-b1"},
 		"black hole":               {"routes uuid=r-z route_link_uuid=rl-1 mode=blackhole ipv4_network=10.2.0.0 ipv4_prefix=25", "drop dp-a blackhole"},
@@ -99,7 +99,7 @@ func TestRoutes(t *testing.T) {
 		"through another network":  {"routes uuid=r-z route_link_uuid=rl-1 interface_uuid=if-lb network_uuid=nw-c ipv4_network=10.2.0.0 ipv4_prefix=25", "dp-b/if-b1"},
 		"not a leg":                {"routes uuid=r-z route_link_uuid=rl-1 interface_uuid=if-b1 network_uuid=nw-b ipv4_network=10.2.0.0 ipv4_prefix=25", "dp-b/if-b1"},
 		"without routing":          {"interfaces uuid=if-la mode=simulated", "drop dp-a destination"},
-		"gateway is nobody":        {"routes uuid=r-z route_link_uuid=rl-1 interface_uuid=if-lb network_uuid=nw-b ipv4_network=10.2.0.0 ipv4_prefix=25 ipv4_gateway=10.2.0.99", "drop dp-a no_neighbor"},
+		"gateway is nobody":        {"routes uuid=r-z route_link_uuid=rl-1 interface_uuid=if-lb network_uuid=nw-b ipv4_network=10.2.0.0 ipv4_prefix=25 ipv4_gateway=10.2.0.99", "told dp-a no_neighbor"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t, routed)
@@ -109,7 +109,7 @@ func TestRoutes(t *testing.T) {
 	}
 	// A lease with enable_routing is no router's own.
 	l := newLab(t, strings.Replace(routed, "nw-b=10.2.0.254 ", "nw-b=10.2.0.254/r ", 1))
-	l.expect("dp-a/if-a1", ping(la, a1, "10.1.0.1", "10.2.0.254").frame(), "drop dp-a no_ingress_route") // in at lb again
+	l.expect("dp-a/if-a1", ping(la, a1, "10.1.0.1", "10.2.0.254").frame(), "told dp-a no_ingress_route") // in at lb again
 	// Other protocols end at a leg; broadcasts do not enter it.
 	s := newLab(t, segments+`
 simulated if-la - 02:00:00:00:00:1a nw-s=10.0.0.254 enable_routing=true
@@ -117,7 +117,7 @@ routes route_link_uuid=rl-1 interface_uuid=if-la network_uuid=nw-s ipv4_network=
 `)
 	s.expect("dp-a/if-a1", ether(la, a1, 0x88cc), "drop dp-a destination")
 	s.expect("dp-a/if-a1", udp(broadcast, a1, "10.0.0.1", "10.9.0.1").frame(), "dp-a/if-a3", "dp-b/if-a2")
-	s.expect("dp-a/if-a3", udp(la, a3, "10.9.0.1", "10.0.0.1").frame(), "drop dp-a no_ingress_route")
+	s.expect("dp-a/if-a3", udp(la, a3, "10.9.0.1", "10.0.0.1").frame(), "told dp-a no_ingress_route")
 	back := udp(la, a1, "10.0.0.1", "10.0.0.1") // it may go back to where it came from
 	out := back
 	out.dst, out.src, out.ttl = a1, la, 63
@@ -155,7 +155,7 @@ routes route_link_uuid=rl-1 interface_uuid=if-lb network_uuid=nw-b ipv4_network=
 		first.expectFrame("dp-a/if-a1", in.frame(), "dp-b/if-wire", out.frame())
 	}
 	first.again("networks uuid=nw-b ipv4_network=10.2.0.0")
-	first.expect("dp-a/if-a1", in6.frame(), "drop dp-a no_neighbor") // no subnet of the family
+	first.expect("dp-a/if-a1", in6.frame(), "told dp-a no_neighbor") // no subnet of the family
 }
 
 // A network that is not present at the guest's host, with devices outside at two others: what may be for one of them is carried to the host of the lower id, and
@@ -173,7 +173,7 @@ routes route_link_uuid=rl-1 interface_uuid=if-lb network_uuid=nw-b ipv4_network=
 	l.expect("dp-a/if-a1", udp(la, a1, "10.1.0.1", "10.2.0.1").frame(), "dp-b/if-b1") // who is registered, from here
 	last := in
 	last.ttl = 1
-	l.expect("dp-a/if-a1", last.frame(), "drop dp-b ttl")
+	l.expect("dp-a/if-a1", last.frame(), "told dp-b ttl")
 	l.again("networks uuid=nw-b ipv4_network=10.2.0.0 unknown_unicast=drop") // of which dp-b has learned nothing
 	l.env.Neighbors[Neighbor{"nw-b", addr("10.2.0.77")}] = device
 	l.again("")
@@ -224,12 +224,12 @@ routes uuid=r-p route_link_uuid=rl-1 interface_uuid=if-nat network_uuid=nw-p ipv
 	l.env.Neighbors[Neighbor{"nw-p", addr("172.16.0.1")}] = device
 	l.again("")
 	l.expect("dp-a/if-a1", udp(la, a1, "10.1.0.1", "192.0.2.1").frame(), "dp-b/nic-b")
-	l.expect("dp-a/if-a1", udp(la, a1, "10.1.0.1", "10.2.0.9").frame(), "drop dp-b no_neighbor")
+	l.expect("dp-a/if-a1", udp(la, a1, "10.1.0.1", "10.2.0.9").frame(), "told dp-b no_neighbor")
 	ask := ping(la, a1, "10.1.0.1", "10.2.0.254") // the pinned leg itself, at its host
 	answer := ask.back(a1, la)
 	answer.ttl = 63
 	l.expectFrame("dp-a/if-a1", ask.frame(), "dp-a/if-a1", answer.frame())
-	l.expect("dp-a/if-a1", udp(la, a1, "10.1.0.1", "10.2.0.254").frame(), "drop dp-b gateway")
+	l.expect("dp-a/if-a1", udp(la, a1, "10.1.0.1", "10.2.0.254").frame(), "told dp-b gateway")
 	// In from the physical network: only where the leg is.
 	back := udp(mac(0x0f), device, "192.0.2.1", "10.1.0.1").frame()
 	l.expect("dp-b/nic-b", back, "dp-a/if-a1")
@@ -237,7 +237,7 @@ routes uuid=r-p route_link_uuid=rl-1 interface_uuid=if-nat network_uuid=nw-p ipv
 	// By layer 2 to a leg of another host.
 	pinned := newLab(t, strings.Replace(routed, "if-la - ", "if-la dp-b ", 1))
 	pinned.expect("dp-a/if-a1", in.frame(), "dp-b/if-b1")
-	pinned.expect("dp-a/if-a1", udp(la, a1, "10.1.0.1", "10.9.0.1").frame(), "drop dp-b no_route")
+	pinned.expect("dp-a/if-a1", udp(la, a1, "10.1.0.1", "10.9.0.1").frame(), "told dp-b no_route")
 }
 
 // Routes of equal cost: each is right, but one conversation stays with one.
@@ -282,7 +282,7 @@ routes uuid=r-z route_link_uuid=rl-1 interface_uuid=if-l3 network_uuid=nw-b ipv4
 		t.Errorf("another conversation has %d ways", n)
 	}
 	l.again("", "r-b", "r-y", "r-z") // the way is gone
-	l.expect("dp-a/if-a1", udp(la, a1, "10.1.0.1", "10.2.0.1").frame(), "drop dp-a no_route")
+	l.expect("dp-a/if-a1", udp(la, a1, "10.1.0.1", "10.2.0.1").frame(), "told dp-a no_route")
 }
 
 // Filters of the first sender and the last receiver.
@@ -330,7 +330,7 @@ routes route_link_uuid=rl-1 interface_uuid=if-lq network_uuid=nw-q ipv4_network=
 `)
 	to := func(a string) []byte { return udp(la, a1, "10.1.0.1", a).frame() }
 	l.expect("dp-a/if-a1", to("172.17.0.1"), "dp-a/if-l1")
-	l.expect("dp-a/if-a1", to("172.17.0.2"), "drop dp-a no_neighbor") // another host's network
+	l.expect("dp-a/if-a1", to("172.17.0.2"), "told dp-a no_neighbor") // another host's network
 	l.expect("dp-a/if-l1", udp(mac(0x1b), mac(1), "172.17.0.1", "10.1.0.1").frame(), "dp-a/if-a1")
 	l.expect("dp-a/if-a1", to("10.4.0.1"), "dp-b/if-s1")
 	l.expect("dp-b/if-s1", udp(mac(0x1d), mac(4), "10.4.0.1", "10.1.0.1").frame(), "dp-a/if-a1")

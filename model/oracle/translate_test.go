@@ -94,7 +94,7 @@ func TestTranslationRows(t *testing.T) {
 	for _, leg := range []string{"if-lo dp-b", "if-lo -"} {
 		pass := strings.Replace(unleased, "if-lo dp-b", leg, 1) + strings.Replace(rows, "\n", " passthrough=true\n", 1)
 		l := newLab(t, pass)
-		l.expect("dp-b/if-o1", in.frame(), "drop dp-b no_neighbor") // in the route link, and back from there
+		l.expect("dp-b/if-o1", in.frame(), "told dp-b no_neighbor") // in the route link, and back from there
 		direct := udp(lo, o1, "192.0.2.10", "10.0.0.2")
 		l.expectFrame("dp-b/if-o1", direct.frame(), "dp-a/if-v2", direct.moved(v2, li, 1).frame())
 
@@ -117,7 +117,7 @@ func TestTranslationRows(t *testing.T) {
 
 	// A row's link: packets are led there, and only those from there are translated.
 	l := newLab(t, unleased+rows+"translation_static_addresses translation_uuid=tr-s ingress_ipv4_address=192.0.2.2 egress_ipv4_address=10.0.0.2 route_link_uuid=rl-2\n")
-	l.expect("dp-b/if-o1", in.frame(), "drop dp-b no_route")
+	l.expect("dp-b/if-o1", in.frame(), "told dp-b no_route")
 	l.expect("dp-a/if-v2", out.frame(), drop)
 	l.again(`routes uuid=r-2 route_link_uuid=rl-2 interface_uuid=if-li network_uuid=nw-i ipv4_network=10.0.0.0 ingress=false`)
 	l.expect("dp-b/if-o1", in.frame(), "dp-a/if-v2")

@@ -53,6 +53,7 @@ type World struct {
 	domains    map[string]*domain // by the domain's uuid; of internal networks by internalKey
 	groups     map[string]*group
 	links      map[string]*link
+	bounds     map[string][]int // what networks and their segments say of their MTU
 }
 
 // host is a datapath.
@@ -69,7 +70,7 @@ type host struct {
 func New(g *graph.Graph, env Environment) *World {
 	w := &World{
 		g: g, env: env, hostByUUID: map[string]*host{}, interfaces: map[string]*iface{}, domains: map[string]*domain{},
-		groups: map[string]*group{}, links: map[string]*link{},
+		groups: map[string]*group{}, links: map[string]*link{}, bounds: map[string][]int{},
 	}
 	for o := range each[*model.Datapath](g, model.Datapaths) {
 		h := &host{uuid: o.UUID, id: o.ID, uplink: env.Hosts[o.UUID].Uplink, ports: map[string]*iface{}}
@@ -86,6 +87,7 @@ func New(g *graph.Graph, env Environment) *World {
 	w.addFilters()
 	w.addGroups()
 	w.addRouting()
+	w.addSizes()
 	w.addMirrors()
 	w.g = nil
 	return w

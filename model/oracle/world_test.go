@@ -172,7 +172,7 @@ func at(entry string) Entry {
 	return Entry{datapath, port}
 }
 
-// expect judges a frame and compares what comes of it, as said by summary: "dp-b/if-b", "drop dp-a arp_own", "punt dp-a dhcp4".
+// expect judges a frame and compares what comes of it, as said by summary: "dp-b/if-b", "drop dp-a arp_own", "told dp-a ttl", "punt dp-a dhcp4".
 func (l *lab) expect(entry string, frame []byte, want ...string) Outcome {
 	l.t.Helper()
 	o := l.judge(entry, frame)
@@ -207,11 +207,20 @@ func summary(o Outcome) []string {
 	for _, d := range o.Deliveries {
 		s = append(s, d.Datapath+"/"+d.Port)
 	}
+	told := map[Drop]bool{}
 	for _, p := range o.Punts {
-		s = append(s, "punt "+p.Datapath+" "+string(p.Class))
+		if p.Class == PuntError {
+			told[Drop{p.Datapath, p.Told, p.Interface}] = true
+		} else {
+			s = append(s, "punt "+p.Datapath+" "+string(p.Class))
+		}
 	}
 	for _, d := range o.Drops {
-		s = append(s, "drop "+d.Datapath+" "+d.Reason.String())
+		if told[d] {
+			s = append(s, "told "+d.Datapath+" "+d.Reason.String())
+		} else {
+			s = append(s, "drop "+d.Datapath+" "+d.Reason.String())
+		}
 	}
 	slices.Sort(s)
 	return s

@@ -52,7 +52,8 @@ const (
 	Translation     Reason = 40
 	Rate            Reason = 41
 	Announcement    Reason = 42
-	numberOfReasons Reason = 43
+	TooBig          Reason = 43
+	numberOfReasons Reason = 44
 )
 
 var reasons = [numberOfReasons]struct{ name, doc string }{
@@ -87,7 +88,7 @@ var reasons = [numberOfReasons]struct{ name, doc string }{
 	Filter:         {"filter", "the interface's filter does not pass it"},
 	SecurityGroup:  {"security_group", "no rule of the interface's security groups allows it"},
 	Rule:           {"rule", "a rule of the interface's security groups drops it"},
-	Reject:         {"reject", "a rule of the interface's security groups rejects it; the sender is told"},
+	Reject:         {"reject", "a rule of the interface's security groups rejects it"},
 	Multicast:      {"multicast", "multicast in a network that carries none"},
 	Hops:           {"hops", "too many virtual routers on one host: a routing loop"},
 	TTL:            {"ttl", "the TTL or hop limit is used up"},
@@ -98,6 +99,7 @@ var reasons = [numberOfReasons]struct{ name, doc string }{
 	NoNeighbor:     {"no_neighbor", "nobody has the address of the next hop"},
 	Translation:    {"translation", "no translation of the interface is for it"},
 	Rate:           {"rate", "more than the interface's rate"},
+	TooBig:         {"too_big", "larger than the MTU of the network that it is routed into; what may be cut is, and goes on"},
 	Announcement:   {"announcement", "another host says which MAC addresses it sends from: for the switches between the hosts"},
 }
 
@@ -115,6 +117,29 @@ func (r Reason) Doc() string {
 		return reasons[r].doc
 	}
 	return "a reason of another version"
+}
+
+// Told says what the sender of a packet that is dropped for the reason is told, "" if nothing. What must not be answered is not (RFC 1122, section 3.2.2; RFC 4443, section 2.4).
+func (r Reason) Told() string {
+	switch r {
+	case Reject:
+		return "TCP reset, or administratively prohibited"
+	case TTL:
+		return "time exceeded"
+	case NoRoute:
+		return "network unreachable; of IPv6 no route"
+	case NoIngressRoute:
+		return "network unreachable; of IPv6 source address failed policy"
+	case NoNeighbor:
+		return "host unreachable; of IPv6 address unreachable"
+	case Gateway:
+		return "TCP reset, port unreachable, or protocol unreachable; of IPv6 unrecognized next header"
+	case Destination:
+		return "as of gateway, if it was for an address of a simulated interface that is here"
+	case TooBig:
+		return "fragmentation needed; of IPv6 packet too big"
+	}
+	return ""
 }
 
 // All gives all reasons but None.

@@ -81,6 +81,15 @@ type packet struct {
 	v6       bool
 }
 
+// Sender gives the address that a packet is from. The bool is false if it must not be answered, whatever becomes of it.
+func Sender(frame []byte) (netip.Addr, bool) {
+	p, ok := decode(frame)
+	if !ok || p.isError() {
+		return netip.Addr{}, false
+	}
+	return netip.AddrFromSlice(p.src)
+}
+
 // Answer gives the frame that tells the sender of a frame what has become of it, addressed to where that came from. It is nil if there is nothing to say.
 func Answer(frame []byte, e Error) []byte {
 	p, ok := decode(frame)

@@ -255,7 +255,7 @@ func TestErrors(t *testing.T) {
 				continue
 			}
 			answer := check(t, b, from)
-			var l gopacket.Layer = answer.Layer(layers.LayerTypeICMPv4)
+			l := answer.Layer(layers.LayerTypeICMPv4)
 			if p.v6 {
 				l = answer.Layer(layers.LayerTypeICMPv6)
 			} else if ip := answer.NetworkLayer().(*layers.IPv4); ip.TOS != 0xc0 || ip.TTL != 64 || ip.Length > 576 {

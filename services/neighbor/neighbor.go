@@ -160,8 +160,14 @@ func (r *Resolver[P]) Heard(now time.Time, domain uint32, b []byte) (k Key, mac 
 	return k, mac, released, news
 }
 
-// Tick gives the questions that are to be sent now, and the addresses that are known no more. Call it about once per Retry.
-func (r *Resolver[P]) Tick(now time.Time) (questions []Question, gone []Key) {
+// Absent reports whether nobody has answered for the address, and nobody is asked just now.
+func (r *Resolver[P]) Absent(k Key) bool {
+	e := r.entries[k]
+	return e != nil && e.absent
+}
+
+// Tick gives the questions that are to be sent now, the addresses that are known no more, and the packets that have waited for nothing. Call it about once per Retry.
+func (r *Resolver[P]) Tick(now time.Time) (questions []Question, gone []Key, lost []P) {
 	for k, e := range r.entries {
 		switch {
 		case now.Before(e.due):
@@ -177,10 +183,11 @@ func (r *Resolver[P]) Tick(now time.Time) (questions []Question, gone []Key) {
 				gone = append(gone, k)
 			}
 			r.dropped += uint64(len(e.waiting))
+			lost = append(lost, e.waiting...)
 			*e = entry[P]{leg: e.leg, absent: true, due: now.Add(r.opt.Absent)}
 		}
 	}
-	return questions, gone
+	return questions, gone, lost
 }
 
 // Known gives the MAC address of an address.

@@ -56,7 +56,7 @@ func TestResolve(t *testing.T) {
 			// It is asked for again when it is old, stays meanwhile, and goes when nobody answers.
 			now := start.Add(61 * time.Second)
 			for n := range 4 {
-				qs, gone := r.Tick(now)
+				qs, gone, _ := r.Tick(now)
 				if len(qs) != 1 || len(gone) != 0 {
 					t.Fatalf("question %d: %v, gone %v", n, qs, gone)
 				}
@@ -65,7 +65,7 @@ func TestResolve(t *testing.T) {
 				}
 				now = now.Add(time.Second)
 			}
-			if qs, gone := r.Tick(now); len(qs) != 0 || !slices.Equal(gone, []neighbor.Key{k}) {
+			if qs, gone, _ := r.Tick(now); len(qs) != 0 || !slices.Equal(gone, []neighbor.Key{k}) {
 				t.Errorf("%v, gone %v", qs, gone)
 			}
 			if _, ask := r.Want(now, k, tc.leg, "three"); ask {
@@ -134,7 +134,7 @@ func TestIdle(t *testing.T) {
 		if now = now.Add(time.Minute); n == 2 {
 			r.Used(now, k)
 		}
-		qs, gone := r.Tick(now)
+		qs, gone, _ := r.Tick(now)
 		if last := n == 5; last != slices.Equal(gone, []neighbor.Key{k}) || last == (len(qs) == 1) {
 			t.Fatalf("minute %d: questions %v, gone %v", n+1, qs, gone)
 		}

@@ -29,7 +29,8 @@ type actors struct {
 	legs      []addressOf // of simulated interfaces
 	trips     []trip
 	macs      []model.MAC
-	tracked   bool // something remembers conversations: there a fragment waits for the others
+	sizes     []int // of IP packets that may be too big somewhere
+	tracked   bool  // something remembers conversations: there a fragment waits for the others
 }
 
 func newActors(w *World) *actors {
@@ -47,6 +48,14 @@ func newActors(w *World) *actors {
 			a.tracked = a.tracked || o.EnableFiltering || o.IngressFilteringEnabled || o.EnableRouteTranslation
 		case *model.SecurityGroup:
 			a.tracked = true
+		case *model.Network:
+			if o.MTU != 0 {
+				a.sizes = append(a.sizes, int(o.MTU))
+			}
+		case *model.Datapath:
+			for _, headers := range []int{0, 42, 50} { // of no encapsulation, GRE, and others
+				a.sizes = append(a.sizes, int(o.MTU)-headers)
+			}
 		case *model.MACLease:
 			macs[o.InterfaceUUID] = append(macs[o.InterfaceUUID], o.MACAddress)
 			macOf[o.UUID] = o.MACAddress

@@ -91,7 +91,7 @@ func outcome(o *oracle.Outcome) *Outcome {
 		out.Deliveries = append(out.Deliveries, Delivery{d.Datapath, d.Port, d.Frame})
 	}
 	for _, p := range o.Punts {
-		out.Punts = append(out.Punts, Punt{p.Datapath, string(p.Class)})
+		out.Punts = append(out.Punts, Punt{p.Datapath, told(string(p.Class), p.Told)})
 	}
 	if len(out.Deliveries)+len(out.Punts) == 0 && len(o.Drops) > 0 {
 		out.Drop = o.Drops[0].Reason

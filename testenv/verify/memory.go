@@ -175,7 +175,7 @@ func (m *memory) outputs(a arrival, r *oftest.Result, o *Outcome) []arrival {
 			on = append(on, m.outputs(a, answer, o)...)
 			continue
 		}
-		o.punt(dp, p.Field(pipeline.Class.Bits.Field), p.Field(pipeline.NextHop.Bits.Field), p.Data)
+		o.punt(dp, p.Field(pipeline.Class.Bits.Field), p.Field(pipeline.NextHop.Bits.Field), p.Field(pipeline.Refused.Bits.Field), p.Data)
 	}
 	return on
 }

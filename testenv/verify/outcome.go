@@ -27,17 +27,25 @@ type Outcome struct {
 // Punt is a packet for the agent of a host.
 type Punt struct {
 	Datapath string
-	Class    string
+	Class    string // of an error with the reason
 }
 
 // punt adds a packet for an agent, whose class stands in a register. Copies by which an agent only learns something are no part of what becomes of a frame: where MAC addresses outside are, who
 // is in a multicast group, who has an address.
-func (o *Outcome) punt(datapath string, register, nextHop flow.Value, frame []byte) {
+func (o *Outcome) punt(datapath string, register, nextHop, refused flow.Value, frame []byte) {
 	class := classOf(register)
-	told := class == pipeline.PuntNeighbor && nextHop == flow.Value{} && discovery(frame)
-	if class != pipeline.PuntLearn && class != pipeline.PuntMembers && !told {
-		o.Punts = append(o.Punts, Punt{datapath, class.String()})
+	hears := class == pipeline.PuntNeighbor && nextHop == flow.Value{} && discovery(frame)
+	if class != pipeline.PuntLearn && class != pipeline.PuntMembers && !hears {
+		o.Punts = append(o.Punts, Punt{datapath, told(class.String(), reason.Reason(refused.Lo&0xff))})
 	}
+}
+
+// told adds to a class what the sender is told of, if anything.
+func told(class string, why reason.Reason) string {
+	if why == reason.None {
+		return class
+	}
+	return class + " " + why.String()
 }
 
 // classOf gives the class that stands in a register.

@@ -245,10 +245,20 @@ func (d *drawer) someAddr(v6 bool) netip.Addr {
 	return d.someForeign(v6)
 }
 
+// biggest is how much a packet may carry to pass everywhere, with what is put before it between hosts.
+const biggest = 1400
+
 // packet draws what the frame carries.
 func (d *drawer) packet(e ends, v6 bool) ([]byte, string) {
 	payload := gopacket.Payload(make([]byte, 8+d.r.IntN(24)))
 	sport, dport := draw(d, ports), draw(d, ports)
+	if d.oneIn(8) { // about as big as a network takes
+		room := draw(d, d.sizes) + d.r.IntN(3) - 1 - 28
+		if v6 {
+			room -= 20
+		}
+		payload = make([]byte, min(room, biggest))
+	}
 	switch n := d.r.IntN(100); {
 	case n < 24:
 		t := &layers.TCP{SrcPort: layers.TCPPort(sport), DstPort: layers.TCPPort(dport), Seq: 1000, SYN: true, Window: 8192}

@@ -155,7 +155,8 @@ func (x *realWorld) step(ctx context.Context, s Step) (*Outcome, error) {
 	for _, p := range r.PacketIns {
 		v, _ := p.Metadata.Get(pipeline.Class.Bits.Field)
 		next, _ := p.Metadata.Get(pipeline.NextHop.Bits.Field)
-		o.punt(p.Host, v, next, p.Data)
+		refused, _ := p.Metadata.Get(pipeline.Refused.Bits.Field)
+		o.punt(p.Host, v, next, refused, p.Data)
 	}
 	if len(o.Deliveries)+len(o.Punts) == 0 && !crossed {
 		after, err := x.drops(ctx)

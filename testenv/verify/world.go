@@ -157,8 +157,9 @@ func (b *builder) mac() model.MAC { b.nmac++; return model.MAC{0x02, 0, 0, 0, 0,
 func (b *builder) underlay() {
 	under := &model.Network{Meta: model.Meta{UUID: "nw-under"}, Mode: model.NetworkPhysical, IPv4Network: HostAddr(0), IPv4Prefix: 24, UnknownUnicast: model.UnknownOutside, Multicast: model.MulticastFlood}
 	b.put(under)
+	mtu := pick(b, []uint16{1500, 1400, 1350})
 	for n := 1; n <= 1+b.n(3); n++ {
-		dp := &model.Datapath{Meta: model.Meta{UUID: fmt.Sprintf("dp-%d", n)}, DPID: model.DPID(n), NodeID: fmt.Sprintf("node%d", n), DisplayName: "host", MTU: 1500}
+		dp := &model.Datapath{Meta: model.Meta{UUID: fmt.Sprintf("dp-%d", n)}, DPID: model.DPID(n), NodeID: fmt.Sprintf("node%d", n), DisplayName: "host", MTU: mtu}
 		b.put(dp)
 		b.hosts = append(b.hosts, dp.UUID)
 		b.ports[dp.UUID] = firstGuest
@@ -182,6 +183,7 @@ var (
 	subnets6 = []netip.Prefix{netip.MustParsePrefix("fd00:a::/64"), netip.MustParsePrefix("fd00:b::/64"), netip.MustParsePrefix("fd00:a::/48")}
 	policies = []string{model.UnknownOutside, model.UnknownOutside, model.UnknownOutside, model.UnknownFlood, model.UnknownDrop}
 	casts    = []string{model.MulticastFlood, model.MulticastFlood, model.MulticastDrop}
+	mtus     = []uint16{0, 0, 300, 600, 1280}
 )
 
 func (b *builder) domains() {
@@ -194,7 +196,7 @@ func (b *builder) domains() {
 		b.segments = append(b.segments, s)
 	}
 	for range 1 + b.n(4) {
-		n := &model.Network{Mode: model.NetworkVirtual, UnknownUnicast: pick(b, policies), Multicast: pick(b, casts), DomainName: "x"}
+		n := &model.Network{Mode: model.NetworkVirtual, UnknownUnicast: pick(b, policies), Multicast: pick(b, casts), DomainName: "x", MTU: pick(b, mtus)}
 		kind := b.n(10)
 		if kind != 0 {
 			p := pick(b, subnets4)

@@ -1,11 +1,13 @@
 package dhcp
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +19,9 @@ import (
 
 // Infinite is the lease time that never ends (RFC 2131, 3.3).
 const Infinite = math.MaxUint32 * time.Second
+
+// MinMTU is the smallest MTU that can be told (RFC 2132, 5.1).
+const MinMTU = 68
 
 const (
 	defaultLease = 24 * time.Hour
@@ -33,9 +38,10 @@ type Config struct {
 	Routers []netip.Addr // optional: option 3; the first is also the default route among Routes
 	Routes  []Route      // optional: option 121; must not repeat a destination
 	DNS     []netip.Addr // optional: option 6
+	Host    string       // optional: option 12, one label
 	Domain  string       // optional: option 15
 	Search  []string     // optional: option 119
-	MTU     uint16       // optional: option 26, at least 576; replies fit into it, and into 1500 when it is 0
+	MTU     uint16       // optional: option 26, at least 68; replies fit into it or into 576, and into 1500 when it is 0
 
 	// Times of the lease, in whole seconds: options 51, 58, 59. Renew and Rebind are 1/2 and 7/8 of the lease when 0,
 	// and not sent with an infinite one.
@@ -43,11 +49,13 @@ type Config struct {
 	Renew  time.Duration // optional: T1
 	Rebind time.Duration // optional: T2
 
-	NextServer netip.Addr // optional: siaddr, the server of the boot file; default Server
-	TFTPServer string     // optional: option 66, its name
-	BootFile   string     // optional: the file field and option 67, at most 127 bytes
+	NextServer netip.Addr // optional: siaddr, the server of the boot file; default the address that TFTPServer is, or Server
+	TFTPServer string     // optional: option 66 and the field sname, its name, at most 63 bytes
+	BootFile   string     // optional: the field file and option 67, at most 127 bytes
 
-	Extra []Option // optional: further options, none of those above and none of the protocol's own
+	// Options count instead of those that follow from the fields above, in these fields too, or are further ones; one without Data takes away. None may be
+	// the protocol's own.
+	Options []Option // optional
 }
 
 // Route is one route of option 121.
@@ -65,16 +73,22 @@ type Binding struct {
 	server     netip.Addr
 	serverMAC  model.MAC
 	nextServer netip.Addr
+	serverName string
 	bootFile   string
 	maxSize    int      // bytes of an IP datagram that the network takes
 	times      []Option // lease, T1, T2
 	options    []Option // the mask, then by falling importance
+	routes     []int    // where each route of option 121 begins, if it may be cut there
 }
 
 // NewBinding checks and encodes a configuration. The error names every bad field and why it is bad. c and what it
 // refers to may be changed afterwards.
 func NewBinding(c Config) (*Binding, error) {
-	if err := c.validate(); err != nil {
+	given, err := c.given()
+	if err == nil {
+		err = c.validate()
+	}
+	if err != nil {
 		return nil, fmt.Errorf("dhcp binding of %s: %w", c.Client, err)
 	}
 	b := &Binding{
@@ -84,15 +98,13 @@ func NewBinding(c Config) (*Binding, error) {
 		broadcast:  broadcast(c.Address),
 		server:     c.Server,
 		serverMAC:  c.ServerMAC,
-		nextServer: c.NextServer,
+		nextServer: c.nextServer(),
+		serverName: c.TFTPServer,
 		bootFile:   c.BootFile,
 		maxSize:    defaultMTU,
 	}
-	if !b.nextServer.IsValid() {
-		b.nextServer = c.Server
-	}
 	if c.MTU != 0 {
-		b.maxSize = int(c.MTU)
+		b.maxSize = max(int(c.MTU), minMaxSize)
 	}
 
 	lease, renew, rebind := c.times()
@@ -103,31 +115,78 @@ func NewBinding(c Config) (*Binding, error) {
 	}
 
 	add := func(code uint8, present bool, v dhcpv4.OptionValue) {
-		if present {
+		if _, replaced := given[code]; present && !replaced {
 			b.options = append(b.options, Option{code, v.ToBytes()})
 		}
 	}
 	add(optMask, true, dhcpv4.IPMask(net.CIDRMask(c.Address.Bits(), 32)))
 	add(optRouter, len(c.Routers) > 0, ips(c.Routers))
-	add(optRoutes, len(c.Routes) > 0, c.routes())
+	if len(c.Routes) > 0 && given[optRoutes] == nil {
+		var data []byte
+		data, b.routes = c.routes()
+		b.options = append(b.options, Option{optRoutes, data})
+	}
 	add(optDNS, len(c.DNS) > 0, ips(c.DNS))
 	add(optMTU, c.MTU != 0, dhcpv4.Uint16(c.MTU))
 	add(optBroadcast, b.broadcast.IsValid(), dhcpv4.IP(b.broadcast.AsSlice()))
 	add(optDomain, c.Domain != "", dhcpv4.String(strings.TrimSuffix(c.Domain, ".")))
 	add(optSearch, len(c.Search) > 0, searchList(c.Search))
+	add(optHost, c.Host != "", dhcpv4.String(c.Host))
 	add(optTFTP, c.TFTPServer != "", dhcpv4.String(c.TFTPServer))
 	add(optBootFile, c.BootFile != "", dhcpv4.String(c.BootFile))
-	for _, o := range c.Extra {
-		add(o.Code, true, dhcpv4.OptionGeneric{Data: append([]byte(nil), o.Data...)})
-	}
-	var seen [256]bool
-	for _, o := range b.options {
-		if seen[o.Code] {
-			return nil, fmt.Errorf("dhcp binding of %s: extra: option %d is there already", c.Client, o.Code)
+	for _, o := range c.Options {
+		if len(o.Data) > 0 && !slices.ContainsFunc(b.options, func(have Option) bool { return have.Code == o.Code }) {
+			b.options = append(b.options, Option{o.Code, slices.Clone(o.Data)})
 		}
-		seen[o.Code] = true
 	}
 	return b, nil
+}
+
+// given gives the options that count instead of what follows from the fields, and brings those that fields stand for into the fields.
+func (c *Config) given() (map[uint8][]byte, error) {
+	given := map[uint8][]byte{}
+	for _, o := range c.Options {
+		if _, twice := given[o.Code]; twice {
+			return nil, fmt.Errorf("options: option %d is there twice", o.Code)
+		}
+		if given[o.Code] = o.Data; o.Data == nil {
+			given[o.Code] = []byte{}
+		}
+		switch o.Code {
+		case optRouter, optTFTPList:
+			if len(o.Data)%4 != 0 {
+				return nil, fmt.Errorf("options: option %d is no list of addresses", o.Code)
+			}
+			var addrs []netip.Addr
+			for b := o.Data; len(b) > 0; b = b[4:] {
+				addrs = append(addrs, netip.AddrFrom4([4]byte(b)))
+			}
+			if o.Code == optRouter {
+				c.Routers = addrs
+				delete(given, o.Code)
+			} else if len(addrs) > 0 && !c.NextServer.IsValid() {
+				c.NextServer = addrs[0]
+			}
+		case optTFTP:
+			c.TFTPServer = string(o.Data)
+			delete(given, o.Code)
+		case optBootFile:
+			c.BootFile = string(o.Data)
+			delete(given, o.Code)
+		}
+	}
+	return given, nil
+}
+
+// nextServer gives what is told as siaddr.
+func (c *Config) nextServer() netip.Addr {
+	if c.NextServer.IsValid() {
+		return c.NextServer
+	}
+	if a, err := netip.ParseAddr(c.TFTPServer); err == nil && host(a) {
+		return a
+	}
+	return c.Server
 }
 
 // Size is the length of an IP datagram, in bytes, that carries the whole configuration. A client that announces no
@@ -158,32 +217,44 @@ func (c *Config) times() (lease, renew, rebind time.Duration) {
 	return lease, renew, rebind
 }
 
-// routes is option 121, with the default route in it: a client that takes routes ignores the routers (RFC 3442).
-func (c *Config) routes() dhcpv4.Routes {
-	all := c.Routes
-	if len(c.Routers) > 0 {
-		hasDefault := false
-		for _, r := range all {
-			hasDefault = hasDefault || r.Destination.Bits() == 0
-		}
-		if !hasDefault {
-			def := Route{netip.PrefixFrom(netip.IPv4Unspecified(), 0), c.Routers[0]}
-			all = append([]Route{def}, all...)
+// routes is option 121, with the default route in it: a client that takes routes ignores the routers (RFC 3442). The routes come by falling importance, as not
+// all may fit: the default route, what is on the link, then what the default route does not lead to as well. at says where each begins.
+func (c *Config) routes() (data []byte, at []int) {
+	all := slices.Clone(c.Routes)
+	if len(c.Routers) > 0 && !slices.ContainsFunc(all, func(r Route) bool { return r.Destination.Bits() == 0 }) {
+		all = append(all, Route{netip.PrefixFrom(netip.IPv4Unspecified(), 0), c.Routers[0]})
+	}
+	var standard netip.Addr
+	for _, r := range all {
+		if r.Destination.Bits() == 0 {
+			standard = r.Via
 		}
 	}
-	var out dhcpv4.Routes
+	rank := func(r Route) int {
+		switch {
+		case r.Destination.Bits() == 0:
+			return 0
+		case !r.Via.IsValid():
+			return 1
+		case r.Via != standard:
+			return 2
+		}
+		return 3
+	}
+	slices.SortStableFunc(all, func(a, b Route) int { return cmp.Compare(rank(a), rank(b)) })
 	for _, r := range all {
 		via := r.Via
 		if !via.IsValid() {
 			via = netip.IPv4Unspecified()
 		}
 		dst := r.Destination.Masked()
-		out = append(out, &dhcpv4.Route{
+		at = append(at, len(data))
+		data = append(data, dhcpv4.Routes{{
 			Dest:   &net.IPNet{IP: dst.Addr().AsSlice(), Mask: net.CIDRMask(dst.Bits(), 32)},
 			Router: via.AsSlice(),
-		})
+		}}.ToBytes()...)
 	}
-	return out
+	return data, at
 }
 
 func ips(addrs []netip.Addr) dhcpv4.IPs {
@@ -256,8 +327,9 @@ func (c *Config) validate() error {
 	for _, n := range c.Search {
 		check(validName(n), "search: not a domain name: %q", n)
 	}
-	check(c.MTU == 0 || c.MTU >= minMaxSize, "mtu: %d is below %d", c.MTU, minMaxSize)
-	check(validText(c.TFTPServer, maxOption), "tftp server: must be at most %d printable characters: %q", maxOption, c.TFTPServer)
+	check(c.Host == "" || validName(c.Host) && !strings.Contains(c.Host, "."), "host: not a label of a domain name: %q", c.Host)
+	check(c.MTU == 0 || c.MTU >= MinMTU, "mtu: %d is below %d", c.MTU, MinMTU)
+	check(validText(c.TFTPServer, snameLen-1), "tftp server: must be at most %d printable characters: %q", snameLen-1, c.TFTPServer)
 	check(validText(c.BootFile, fileLen-1), "boot file: must be at most %d printable characters: %q", fileLen-1, c.BootFile)
 
 	for _, d := range []time.Duration{c.Lease, c.Renew, c.Rebind} {
@@ -269,9 +341,9 @@ func (c *Config) validate() error {
 		check(renew > 0 && renew <= rebind && rebind <= lease, "lease: T1 %s, T2 %s and lease %s must be in this order", renew, rebind, lease)
 	}
 
-	for _, o := range c.Extra {
-		check(!protocolOption(o.Code), "extra: option %d is the protocol's own", o.Code)
-		check(len(o.Data) <= math.MaxUint16, "extra: option %d is %d bytes long", o.Code, len(o.Data))
+	for _, o := range c.Options {
+		check(!protocolOption(o.Code), "options: option %d is the protocol's own", o.Code)
+		check(len(o.Data) <= math.MaxUint16, "options: option %d is %d bytes long", o.Code, len(o.Data))
 	}
 	return errors.Join(errs...)
 }

@@ -54,7 +54,7 @@ func TestOptionOrder(t *testing.T) {
 		c.Routes = []Route{{Destination: prefix("10.200.0.0/16"), Via: addr("10.100.0.1")}}
 		c.Search = []string{"example.org"}
 		c.NextServer, c.TFTPServer, c.BootFile = addr("10.100.0.66"), "boot.example.org", "pxelinux.0"
-		c.Extra = []Option{{138, []byte{10, 100, 0, 5}}, {42, []byte{10, 100, 0, 6}}}
+		c.Options = []Option{{138, []byte{10, 100, 0, 5}}, {42, []byte{10, 100, 0, 6}}}
 	}
 	always := []byte{53, 54, 51, 58, 59, 1}
 	for _, c := range []struct {
@@ -101,7 +101,7 @@ func TestOptionValues(t *testing.T) {
 		{"search", func(c *Config) { c.Search = []string{"a.example", "b."} }, 119, []byte("\x01a\x07example\x00\x01b\x00")},
 		{"routes carry the default route", func(c *Config) {
 			c.Routes = []Route{{prefix("10.200.0.0/16"), addr("10.100.0.2")}, {Destination: prefix("192.0.2.128/25")}}
-		}, 121, []byte{0, 10, 100, 0, 1, 16, 10, 200, 10, 100, 0, 2, 25, 192, 0, 2, 128, 0, 0, 0, 0}},
+		}, 121, []byte{0, 10, 100, 0, 1, 25, 192, 0, 2, 128, 0, 0, 0, 0, 16, 10, 200, 10, 100, 0, 2}},
 		{"routes with their own default route", func(c *Config) {
 			c.Routes = []Route{{prefix("0.0.0.0/0"), addr("10.100.0.2")}}
 		}, 121, []byte{0, 10, 100, 0, 2}},
@@ -123,9 +123,9 @@ func TestOptionValues(t *testing.T) {
 		{"infinite lease, no rebinding", func(c *Config) { c.Lease = Infinite }, 59, nil},
 		{"boot file", func(c *Config) { c.BootFile = "pxelinux.0" }, 67, []byte("pxelinux.0")},
 		{"tftp server", func(c *Config) { c.TFTPServer = "boot" }, 66, []byte("boot")},
-		{"empty extra option", func(c *Config) { c.Extra = []Option{{Code: 116}} }, 116, nil},
-		{"option of 255 bytes", func(c *Config) { c.Extra = []Option{{224, bytes.Repeat([]byte("x"), 255)}} }, 224, bytes.Repeat([]byte("x"), 255)},
-		{"option of 600 bytes, split", func(c *Config) { c.Extra = []Option{{224, bytes.Repeat([]byte("x"), 600)}} }, 224, bytes.Repeat([]byte("x"), 600)},
+		{"empty extra option", func(c *Config) { c.Options = []Option{{Code: 116}} }, 116, nil},
+		{"option of 255 bytes", func(c *Config) { c.Options = []Option{{224, bytes.Repeat([]byte("x"), 255)}} }, 224, bytes.Repeat([]byte("x"), 255)},
+		{"option of 600 bytes, split", func(c *Config) { c.Options = []Option{{224, bytes.Repeat([]byte("x"), 600)}} }, 224, bytes.Repeat([]byte("x"), 600)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := offered(t, c.change, message{options: []Option{{57, []byte{5, 0xdc}}}})
@@ -142,11 +142,58 @@ func TestOptionValues(t *testing.T) {
 	})
 }
 
+// TestGivenOptions: options that are given count instead of what follows from the fields, also where fields of the message and other options follow from them.
+func TestGivenOptions(t *testing.T) {
+	full := func(c *Config) {
+		c.Routes = []Route{{prefix("10.200.0.0/16"), addr("10.100.0.2")}}
+		c.Host, c.Search, c.TFTPServer, c.BootFile = "vm1", []string{"example.org"}, "boot.example.org", "a.efi"
+	}
+	ip := func(s string) []byte { return addr(s).AsSlice() }
+	for _, c := range []struct {
+		name  string
+		given Option
+		want  map[byte][]byte // of option codes
+		boot  [3]string       // siaddr, sname, file
+	}{
+		{"nothing", Option{}, map[byte][]byte{3: ip("10.100.0.1"), 12: []byte("vm1")}, [3]string{"10.100.0.100", "boot.example.org", "a.efi"}},
+		{"routers", Option{3, ip("10.100.0.7")}, map[byte][]byte{3: ip("10.100.0.7"), 121: {0, 10, 100, 0, 7, 16, 10, 200, 10, 100, 0, 2}}, [3]string{}},
+		{"no routers", Option{Code: 3}, map[byte][]byte{3: nil, 121: {16, 10, 200, 10, 100, 0, 2}}, [3]string{}},
+		{"name servers", Option{6, ip("10.100.0.8")}, map[byte][]byte{6: ip("10.100.0.8")}, [3]string{}},
+		{"no name servers", Option{Code: 6}, map[byte][]byte{6: nil, 15: []byte("example.org")}, [3]string{}},
+		{"host", Option{12, []byte("other")}, map[byte][]byte{12: []byte("other")}, [3]string{}},
+		{"no search list", Option{Code: 119}, map[byte][]byte{119: nil}, [3]string{}},
+		{"routes", Option{121, []byte{0, 10, 100, 0, 9}}, map[byte][]byte{3: ip("10.100.0.1"), 121: {0, 10, 100, 0, 9}}, [3]string{}},
+		{"no routes", Option{Code: 121}, map[byte][]byte{3: ip("10.100.0.1"), 121: nil}, [3]string{}},
+		{"a controller", Option{138, ip("10.100.0.5")}, map[byte][]byte{138: ip("10.100.0.5"), 3: ip("10.100.0.1")}, [3]string{}},
+		{"a boot server by name", Option{66, []byte("b")}, map[byte][]byte{66: []byte("b")}, [3]string{"10.100.0.100", "b", "a.efi"}},
+		{"a boot server by address", Option{66, []byte("192.0.2.66")}, map[byte][]byte{66: []byte("192.0.2.66")}, [3]string{"192.0.2.66", "192.0.2.66", "a.efi"}},
+		{"boot servers", Option{150, append(ip("192.0.2.67"), ip("192.0.2.68")...)}, map[byte][]byte{150: append(ip("192.0.2.67"), ip("192.0.2.68")...)}, [3]string{"192.0.2.67", "boot.example.org", "a.efi"}},
+		{"a boot file", Option{67, []byte("b.0")}, map[byte][]byte{67: []byte("b.0")}, [3]string{"10.100.0.100", "boot.example.org", "b.0"}},
+		{"no boot file", Option{Code: 67}, map[byte][]byte{67: nil}, [3]string{"10.100.0.100", "boot.example.org", ""}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := offered(t, func(cfg *Config) {
+				if full(cfg); c.given.Code != 0 {
+					cfg.Options = []Option{c.given}
+				}
+			}, message{options: []Option{{57, []byte{5, 0xdc}}}})
+			for code, want := range c.want {
+				if diff := cmp.Diff(want, value(got.Options, code), compare); diff != "" {
+					t.Errorf("option %d (-want +got):\n%s", code, diff)
+				}
+			}
+			if boot := [3]string{got.SIAddr.String(), got.SName, got.File}; c.boot[0] != "" && boot != c.boot {
+				t.Errorf("siaddr, sname and file %v, want %v", boot, c.boot)
+			}
+		})
+	}
+}
+
 // TestMessageSize: what does not fit into what the client takes is left out from the end; the rest stays whole.
 func TestMessageSize(t *testing.T) {
 	many := func(c *Config) {
 		for i := range 40 {
-			c.Extra = append(c.Extra, Option{Code: byte(130 + i), Data: make([]byte, 18)})
+			c.Options = append(c.Options, Option{Code: byte(180 + i), Data: make([]byte, 18)})
 		}
 	}
 	size := func(n int) []Option { return []Option{{57, []byte{byte(n >> 8), byte(n)}}} }
@@ -171,7 +218,7 @@ func TestMessageSize(t *testing.T) {
 			}
 			extra := 0
 			for _, o := range got.Options {
-				if o.Code >= 130 {
+				if o.Code >= 180 {
 					extra++
 				}
 			}
@@ -184,13 +231,41 @@ func TestMessageSize(t *testing.T) {
 		})
 	}
 
-	t.Run("routes too long, routers instead", func(t *testing.T) {
-		got := offered(t, func(c *Config) {
+	// What the default route leads to as well goes first, and what else the client asks for stays.
+	many24 := func(via string) func(c *Config) {
+		return func(c *Config) {
 			for i := range 40 {
-				c.Routes = append(c.Routes, Route{netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 200, byte(i), 0}), 24), addr("10.100.0.1")})
+				c.Routes = append(c.Routes, Route{netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 200, byte(i), 0}), 24), addr(via)})
 			}
-		}, message{wants: []byte{121, 3}})
-		if value(got.Options, 121) != nil || value(got.Options, 3) == nil {
+			c.Routes = append(c.Routes, Route{prefix("10.9.0.0/16"), addr("10.100.0.3")}, Route{Destination: prefix("169.254.169.254/32")})
+		}
+	}
+	for name, via := range map[string]string{"by the default route": "10.100.0.1", "by another router": "10.100.0.4"} {
+		t.Run("more routes than fit "+name, func(t *testing.T) {
+			got := offered(t, many24(via), message{wants: []byte{121, 3, 6, 15}})
+			routes := value(got.Options, 121)
+			begins := []byte{0, 10, 100, 0, 1, 32, 169, 254, 169, 254, 0, 0, 0, 0}
+			if via == "10.100.0.1" {
+				begins = append(begins, 16, 10, 9, 10, 100, 0, 3)
+			}
+			if !bytes.HasPrefix(routes, append(begins, 24, 10, 200, 0)) || got.PayloadLen+28 > 576 || len(routes) < 180 || len(routes)%8 != len(append(begins, make([]byte, 16)...))%8 {
+				t.Errorf("%d bytes of routes: %v", len(routes), routes)
+			}
+			if value(got.Options, 3) != nil || value(got.Options, 6) == nil || value(got.Options, 15) == nil {
+				t.Errorf("options %v", codes(got.Options))
+			}
+			whole := offered(t, many24(via), message{wants: []byte{121, 3, 6, 15}, options: size(1500)})
+			if n := len(value(whole.Options, 121)); n != 5+9+7+40*8 {
+				t.Errorf("%d bytes of routes where there is room", n)
+			}
+		})
+	}
+	t.Run("no room for a route, routers instead", func(t *testing.T) {
+		got := offered(t, func(c *Config) {
+			c.Routes = []Route{{prefix("10.9.0.0/16"), addr("10.100.0.3")}}
+			c.Options = []Option{{224, make([]byte, 264)}}
+		}, message{wants: []byte{121, 3, 224}})
+		if value(got.Options, 121) != nil || value(got.Options, 3) == nil || value(got.Options, 224) == nil {
 			t.Errorf("options %v", codes(got.Options))
 		}
 	})
@@ -247,21 +322,23 @@ func TestBindingErrors(t *testing.T) {
 		{"label of 64", func(c *Config) { c.Domain = strings.Repeat("a", 64) }, "domain:"},
 		{"domain of 254", func(c *Config) { c.Domain = strings.Repeat("a.", 127) + "a" }, "domain:"},
 		{"search", func(c *Config) { c.Search = []string{"ok", ""} }, "search:"},
-		{"mtu", func(c *Config) { c.MTU = 575 }, "mtu:"},
+		{"mtu", func(c *Config) { c.MTU = 67 }, "mtu:"},
 		{"boot file", func(c *Config) { c.BootFile = strings.Repeat("x", 128) }, "boot file:"},
 		{"boot file with a zero", func(c *Config) { c.BootFile = "a\x00b" }, "boot file:"},
-		{"tftp server", func(c *Config) { c.TFTPServer = strings.Repeat("x", 256) }, "tftp server:"},
+		{"tftp server", func(c *Config) { c.TFTPServer = strings.Repeat("x", 64) }, "tftp server:"},
 		{"negative lease", func(c *Config) { c.Lease = -time.Second }, "lease:"},
 		{"lease of half a second", func(c *Config) { c.Lease = time.Second / 2 }, "lease:"},
 		{"lease beyond infinity", func(c *Config) { c.Lease = Infinite + time.Second }, "lease:"},
 		{"renew after rebind", func(c *Config) { c.Renew, c.Rebind = 2*time.Hour, time.Hour }, "lease:"},
 		{"rebind after the lease", func(c *Config) { c.Lease, c.Rebind = time.Hour, 2*time.Hour }, "lease:"},
 		{"renewal of an infinite lease", func(c *Config) { c.Lease, c.Renew = Infinite, time.Hour }, "lease:"},
-		{"extra option of the protocol", func(c *Config) { c.Extra = []Option{{54, []byte{1, 2, 3, 4}}} }, "extra: option 54"},
-		{"extra padding", func(c *Config) { c.Extra = []Option{{Code: 0}} }, "extra: option 0"},
-		{"extra end", func(c *Config) { c.Extra = []Option{{Code: 255}} }, "extra: option 255"},
-		{"extra against a field", func(c *Config) { c.Extra = []Option{{6, []byte{1, 2, 3, 4}}} }, "extra: option 6"},
-		{"extra twice", func(c *Config) { c.Extra = []Option{{Code: 138}, {Code: 138}} }, "extra: option 138"},
+		{"extra option of the protocol", func(c *Config) { c.Options = []Option{{54, []byte{1, 2, 3, 4}}} }, "options: option 54"},
+		{"extra padding", func(c *Config) { c.Options = []Option{{Code: 0}} }, "options: option 0"},
+		{"extra end", func(c *Config) { c.Options = []Option{{Code: 255}} }, "options: option 255"},
+		{"the mask", func(c *Config) { c.Options = []Option{{1, []byte{255, 0, 0, 0}}} }, "options: option 1"},
+		{"extra twice", func(c *Config) { c.Options = []Option{{Code: 138}, {Code: 138}} }, "options: option 138"},
+		{"routers cut short", func(c *Config) { c.Options = []Option{{3, []byte{10, 0, 0}}} }, "options: option 3"},
+		{"host with a dot", func(c *Config) { c.Host = "a.b" }, "host:"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg := config()
@@ -289,10 +366,10 @@ func TestBindingErrors(t *testing.T) {
 // TestBindingOwnsItsBytes: the configuration may be changed after NewBinding.
 func TestBindingOwnsItsBytes(t *testing.T) {
 	c := config()
-	c.Extra = []Option{{138, []byte{1, 2, 3, 4}}}
+	c.Options = []Option{{138, []byte{1, 2, 3, 4}}}
 	b := binding(t, c)
 	before, _ := Respond(message{kind: discover}.frame(), only(b))
-	c.Extra[0].Data[0], c.DNS[0], c.Routers[0] = 9, awayIP, awayIP
+	c.Options[0].Data[0], c.DNS[0], c.Routers[0] = 9, awayIP, awayIP
 	after, _ := Respond(message{kind: discover}.frame(), only(b))
 	if !bytes.Equal(before, after) {
 		t.Error("the answer changed with the configuration")

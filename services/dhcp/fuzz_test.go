@@ -27,7 +27,7 @@ func anyone(f *testing.F) func(*[]*Binding) Lookup {
 	c := config()
 	c.Routes = []Route{{prefix("10.200.0.0/16"), addr("10.100.0.2")}}
 	c.Search = []string{"example.org"}
-	c.Extra = []Option{{224, make([]byte, 300)}}
+	c.Options = []Option{{224, make([]byte, 300)}}
 	known := binding(f, c)
 	return func(asked *[]*Binding) Lookup {
 		return func(mac model.MAC) *Binding {

@@ -12,6 +12,7 @@ const (
 	optMask      = 1
 	optRouter    = 3
 	optDNS       = 6
+	optHost      = 12
 	optDomain    = 15
 	optMTU       = 26
 	optBroadcast = 28
@@ -31,6 +32,7 @@ const (
 	optRelayInfo = 82  // RFC 3046
 	optSearch    = 119 // RFC 3397
 	optRoutes    = 121 // RFC 3442
+	optTFTPList  = 150 // RFC 5859
 	optEnd       = 255
 
 	maxOption = 255 // bytes of one option's value; longer ones are split
@@ -39,7 +41,7 @@ const (
 // protocolOption reports whether an option belongs to the exchange itself, so that nobody else can configure it.
 func protocolOption(code uint8) bool {
 	switch code {
-	case optPad, optRequested, optLease, optOverload, optType, optServer, optWants, optMessage, optMaxSize, optRenew,
+	case optPad, optMask, optRequested, optLease, optOverload, optType, optServer, optWants, optMessage, optMaxSize, optRenew,
 		optRebind, optClientID, optRelayInfo, optEnd:
 		return true
 	}

@@ -1,6 +1,7 @@
 package dhcp
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
@@ -45,6 +46,7 @@ func (b *Binding) message(r *request, v Verdict) []byte {
 			copy(m[offYIAddr:], b.address.AsSlice())
 		}
 		copy(m[offSIAddr:], b.nextServer.AsSlice())
+		copy(m[offSName:offSName+snameLen], b.serverName)
 		copy(m[offFile:offFile+fileLen], b.bootFile)
 	}
 
@@ -77,13 +79,12 @@ func (b *Binding) message(r *request, v Verdict) []byte {
 func (b *Binding) addConfiguration(w *optionWriter, wants []byte) {
 	mask := b.options[0]
 	w.add(mask.Code, mask.Data) // before the routers (RFC 2132, 3.3)
-	for _, code := range wants {
-		// Who asks for routes gets them, and then no routers, which are among the routes (RFC 3442).
-		if code == optRoutes {
-			if data, ok := b.option(optRoutes); ok && w.add(optRoutes, data) {
-				w.written[optRouter] = true
-			}
+	// Who asks for routes gets them, and then no routers, which are among the routes (RFC 3442).
+	if bytes.IndexByte(wants, optRoutes) >= 0 {
+		if data := b.routesWithin(w, wants); len(data) > 0 && w.add(optRoutes, data) {
+			w.written[optRouter] = true
 		}
+		w.written[optRoutes] = true
 	}
 	for _, code := range wants {
 		if data, ok := b.option(code); ok {
@@ -93,6 +94,21 @@ func (b *Binding) addConfiguration(w *optionWriter, wants []byte) {
 	for _, o := range b.options {
 		w.add(o.Code, o.Data)
 	}
+}
+
+// routesWithin gives option 121 as far as there is room for it beside what else the client asks for. One that is not to be cut is given whole.
+func (b *Binding) routesWithin(w *optionWriter, wants []byte) []byte {
+	data, _ := b.option(optRoutes)
+	room := w.limit - len(w.b) - 1
+	for _, o := range b.options {
+		if o.Code != optRoutes && o.Code != optRouter && !w.written[o.Code] && bytes.IndexByte(wants, o.Code) >= 0 {
+			room -= optionLen(len(o.Data))
+		}
+	}
+	for n := len(b.routes) - 1; n >= 0 && optionLen(len(data)) > room; n-- {
+		data = data[:b.routes[n]]
+	}
+	return data
 }
 
 func (b *Binding) option(code uint8) ([]byte, bool) {

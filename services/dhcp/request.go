@@ -24,10 +24,12 @@ const (
 	offSIAddr = 20
 	offGIAddr = 24
 	offCHAddr = 28
+	offSName  = 44
 	offFile   = 108
 	offCookie = 236
 	headerLen = 240 // with the magic cookie
 
+	snameLen      = 64
 	fileLen       = 128
 	magicCookie   = 0x63825363
 	htypeEthernet = 1

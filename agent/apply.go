@@ -103,7 +103,10 @@ func (a *applier) step(ctx context.Context) (compared bool) {
 	if err := a.applyZones(ctx, &w); err != nil {
 		a.refused[a.replica.self()] = err.Error()
 	}
-	if err := a.services.dhcp.answerAskers(ctx, a.session.Reply); err != nil {
+	back := func(ctx context.Context, p ovs.Packet, frame []byte) error {
+		return a.session.Inject(ctx, frame, p.Back())
+	}
+	if err := a.services.dhcp.answerAskers(ctx, back); err != nil {
 		a.opts.Logger.Warn("DHCP questions that waited for a lease could not be answered", "error", err)
 	}
 	if w.concernsTunnels() {
@@ -170,15 +173,18 @@ func (a *applier) tellApplied(w *work) {
 	a.manager.Ack(ack)
 }
 
-// problemsWith gives what is wrong with objects: what could not be compiled, else what the switch or the fast path refused, and which hosts are not reached.
+// problemsWith gives what is wrong with objects: what could not be compiled, else what the switch or the fast path refused, which hosts are not reached, and
+// what DHCP has found.
 func (a *applier) problemsWith(w *work) []wire.Problem {
 	problems := maps.Clone(a.refused)
 	maps.Copy(problems, w.problems)
-	for uuid, reason := range a.services.prober.problems() {
-		if before := problems[uuid]; before != "" {
-			reason = before + "; " + reason
+	for _, found := range []map[string]string{a.services.prober.problems(), a.services.dhcp.problems()} {
+		for uuid, reason := range found {
+			if before := problems[uuid]; before != "" {
+				reason = before + "; " + reason
+			}
+			problems[uuid] = reason
 		}
-		problems[uuid] = reason
 	}
 	var out []wire.Problem
 	for _, uuid := range slices.Sorted(maps.Keys(problems)) {

@@ -95,7 +95,7 @@ func (s *dhcpService) answerAskers(ctx context.Context, reply func(ctx context.C
 		}
 		s.askers.forget(p.Ingress)
 		p.Network = vni
-		frame := s.answer(p)
+		frame := s.answer(p, time.Now())
 		if frame == nil {
 			continue
 		}

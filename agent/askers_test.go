@@ -49,13 +49,13 @@ func TestAskerIsAnsweredWhenItsLeaseComes(t *testing.T) {
 	lease := objects[len(objects)-1]
 	r.load("store", "dp-0", 1, objects[:len(objects)-1], true)
 	r.setPorts(bridge(port("p1", "", 11)))
-	s := &dhcpService{desk: &desk{replica: r, log: slog.New(slog.DiscardHandler)}}
+	s := newDHCPService(&desk{replica: r, log: slog.New(slog.DiscardHandler), wake: func() {}})
 	var told []string
 	s.askers.tell = func(iface string) { told = append(told, iface) }
 
 	mac := model.MAC{2, 0, 0, 0, 0, 1}
 	for range 3 {
-		if reply := s.answer(ovs.Packet{Class: pipeline.PuntDHCP4, Ingress: 1, Data: discover(t, mac)}); reply != nil {
+		if reply := s.answer(ovs.Packet{Class: pipeline.PuntDHCP4, Ingress: 1, Data: discover(t, mac)}, time.Now()); reply != nil {
 			t.Fatal("answered without a lease")
 		}
 	}

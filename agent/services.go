@@ -2,17 +2,13 @@ package agent
 
 import (
 	"context"
-	"net/netip"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/openvnet/openvnet/dataplane/compile"
 	"github.com/openvnet/openvnet/dataplane/ovs"
 	"github.com/openvnet/openvnet/dataplane/pipeline"
-	"github.com/openvnet/openvnet/model"
-	"github.com/openvnet/openvnet/services/dhcp"
 )
 
 // services work on the packets that the switch sends up.
@@ -42,7 +38,7 @@ func newServices(d *desk) *services {
 	t := &teller{desk: d}
 	s := &services{
 		desk: d, workers: map[*lane]worker{},
-		dhcp: &dhcpService{desk: d}, teller: t, nextHops: newNextHops(d, t), learner: newLearner(d), prober: &prober{desk: d}, arrivals: &arrivals{desk: d}, announcer: newAnnouncer(d),
+		dhcp: newDHCPService(d), teller: t, nextHops: newNextHops(d, t), learner: newLearner(d), prober: &prober{desk: d}, arrivals: &arrivals{desk: d}, announcer: newAnnouncer(d),
 	}
 	add := func(c pipeline.PuntClass, work service, every time.Duration) {
 		l := newLane(c)
@@ -82,83 +78,4 @@ func (s *services) take(p ovs.Packet) {
 		}
 	}
 	s.strays.Add(1)
-}
-
-// dhcpService answers DHCP.
-type dhcpService struct {
-	*desk
-	verdicts [dhcp.NumVerdicts]atomic.Uint64
-	askers   askers
-}
-
-func (s *dhcpService) handle(ctx context.Context, _ time.Time, p ovs.Packet) string {
-	reply := s.answer(p)
-	if reply == nil {
-		return "" // counted by verdict
-	}
-	if err := s.reply(ctx, p, reply); err != nil {
-		return dropNoSwitch
-	}
-	return ""
-}
-
-func (*dhcpService) tick(context.Context, time.Time) {}
-
-// answer gives the answer to a question, nil for none.
-func (s *dhcpService) answer(p ovs.Packet) []byte {
-	reply, verdict := dhcp.Respond(p.Data, func(chaddr model.MAC) *dhcp.Binding {
-		return s.binding(p.Ingress, p.Network, chaddr)
-	})
-	s.verdicts[verdict].Add(1)
-	if verdict == dhcp.UnknownClient && p.Network == 0 {
-		s.unleased(p)
-	}
-	return reply
-}
-
-// binding gives what DHCP says to a client with that MAC address on an interface and network, nil if it has no lease there.
-func (s *dhcpService) binding(iface, vni uint32, mac model.MAC) *dhcp.Binding {
-	s.replica.mu.RLock()
-	defer s.replica.mu.RUnlock()
-	in := &s.replica.in
-	g := in.X.Graph()
-	i, ok := g.ByID(model.Interfaces, iface)
-	if !ok {
-		return nil
-	}
-	client := station(in.Stations(i.Base().UUID), vni, func(st compile.Station) bool { return st.MAC == mac })
-	if client == nil {
-		return nil
-	}
-	address := client.IPv4()
-	for _, o := range g.List(model.NetworkServices) {
-		svc := o.(*model.NetworkService)
-		if svc.Mode != model.ServiceDHCP {
-			continue
-		}
-		server := station(in.Stations(svc.InterfaceUUID), vni, func(st compile.Station) bool { return st.IPv4().Network == address.Network })
-		if server == nil {
-			continue
-		}
-		b, err := dhcp.NewBinding(dhcp.Config{
-			Client: mac, Address: netip.PrefixFrom(address.Addr, address.Network.IPv4Prefix), Server: server.IPv4().Addr, ServerMAC: server.MAC,
-			Domain: address.Network.DomainName, MTU: uint16(in.MTU(address.Network.UUID)),
-		})
-		if err != nil {
-			s.log.Warn("a DHCP client cannot be configured", "interface", i.Base().UUID, "error", err)
-			return nil
-		}
-		return b
-	}
-	return nil
-}
-
-// station gives the first of the stations in the domain of that number that has an IPv4 address and passes the test, nil if there is none.
-func station(stations []compile.Station, domain uint32, pass func(compile.Station) bool) *compile.Station {
-	for _, st := range stations {
-		if st.Domain.Number == domain && st.IPv4().IsValid() && pass(st) {
-			return &st
-		}
-	}
-	return nil
 }

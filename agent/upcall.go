@@ -123,17 +123,6 @@ func (d *desk) inject(ctx context.Context, frame []byte, ways ...ovs.Way) error 
 	return s.Inject(ctx, frame, ways...)
 }
 
-// reply sends a frame back out of the port that p came in on.
-func (d *desk) reply(ctx context.Context, p ovs.Packet, frame []byte) error {
-	s := d.current.Load()
-	if s == nil {
-		return errNoSwitch
-	}
-	ctx, cancel := context.WithTimeout(ctx, sendLimit)
-	defer cancel()
-	return s.Reply(ctx, p, frame)
-}
-
 // send is inject for a service's own frames: that it cannot be done is no more than a loss.
 func (d *desk) send(ctx context.Context, frame []byte, ways ...ovs.Way) {
 	if err := d.inject(ctx, frame, ways...); err != nil {

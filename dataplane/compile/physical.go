@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"net/netip"
 	"slices"
 
 	"github.com/openvnet/openvnet/dataplane/pipeline"
@@ -95,20 +96,26 @@ func (in *Input) attachHost(b *pipeline.Builder, items *state.Items, i *model.In
 	}
 }
 
-// attachLocal leads what the host sends from the addresses of an interface of mode internal, whose port is the bridge's own, into its network. What else
-// the host sends is the underlay's.
+// attachLocal leads what the host sends from the addresses of an interface of mode internal, whose port is the bridge's own, into its network, and what it asks
+// by DHCP before it has any. What else the host sends is the underlay's.
 func (in *Input) attachLocal(own *pipeline.Builder, i *model.Interface, stations []Station) {
 	in.wired(own)
+	enter := func(s Station, sender ...flow.Pred) {
+		own.Flow(pipeline.Underlay, prioOwn, append(sender, flow.InPort.Is(uint64(flow.PortLocal)), flow.EthSrc.MAC(s.MAC), flow.VLANVID.Masked(0, flow.VLANPresent)),
+			pipeline.Ingress.Set(i.ID), pipeline.Network.Set(s.Domain.Number), flow.GotoTable{Table: pipeline.Service.ID})
+	}
 	for _, s := range stations {
+		same := slices.DeleteFunc(slices.Clone(stations), func(o Station) bool { return o.MAC != s.MAC })
+		if asks := first(same, netip.Addr.Is4); asks != nil && asks.Domain == s.Domain {
+			enter(s, isIPv4, isUDP, flow.IPv4Src.Addr(netip.IPv4Unspecified()), flow.UDPSrc.Is(68), flow.UDPDst.Is(67))
+		}
 		for _, a := range s.Addrs {
-			senders := []pipeline.Preds{{isIPv4, flow.IPv4Src.Addr(a.Addr)}, {isARP, flow.ARPSPA.Addr(a.Addr)}}
 			if a.Is6() {
-				senders = []pipeline.Preds{{isIPv6, flow.IPv6Src.Addr(a.Addr)}}
+				enter(s, isIPv6, flow.IPv6Src.Addr(a.Addr))
+				continue
 			}
-			for _, sender := range senders {
-				own.Flow(pipeline.Underlay, prioOwn, append(slices.Clone(sender), flow.InPort.Is(uint64(flow.PortLocal)), flow.EthSrc.MAC(s.MAC), flow.VLANVID.Masked(0, flow.VLANPresent)),
-					pipeline.Ingress.Set(i.ID), pipeline.Network.Set(s.Domain.Number), flow.GotoTable{Table: pipeline.Service.ID})
-			}
+			enter(s, isIPv4, flow.IPv4Src.Addr(a.Addr))
+			enter(s, isARP, flow.ARPSPA.Addr(a.Addr))
 		}
 	}
 }

@@ -27,7 +27,7 @@ var (
 	}
 	Underlay = &Table{
 		ID: idUnderlay, Name: "underlay", Doc: "Frames of the NIC and of the host, where there is more to do with them than to pass them on: those of other hosts without encapsulation, by the MAC address that sends or that stands for a domain; those for a physical network's stations on this host; those of the host's interface of mode internal. All others pass between NIC and host, and nothing here keeps them from it.",
-		Matches: []flow.Field{flow.InPort, flow.EthSrc, flow.EthDst, flow.VLANVID, flow.EthType, flow.ARPSPA, flow.IPv4Src, flow.IPv6Src}, Writes: []Register{Network, Egress, RouteLink, Remote, FromOut, Ingress},
+		Matches: []flow.Field{flow.InPort, flow.EthSrc, flow.EthDst, flow.VLANVID, flow.EthType, flow.ARPSPA, flow.IPv4Src, flow.IPv6Src, flow.IPProto, flow.UDPSrc, flow.UDPDst}, Writes: []Register{Network, Egress, RouteLink, Remote, FromOut, Ingress},
 		Next: []uint8{idRestore, idOutside, idService, idL2, idL3In, idL3Route, idDeliver}, Again: []uint8{idOutside}, Outputs: true, Miss: reason.Port,
 	}
 	Restore = &Table{

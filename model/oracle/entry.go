@@ -95,7 +95,7 @@ func (h *host) stationBelow(mac model.MAC) *station {
 	return nil
 }
 
-// fromLocal takes a frame of the host itself. What it sends as an interface of mode internal is in that network, at section 3. All else is the
+// fromLocal takes a frame of the host itself. What it sends as an interface of mode internal, or asks by DHCP, is in that network, at section 3. All else is the
 // underlay's, and passes to the NIC as it is; but what is for a station here that is not the host's is in its physical network, at section 5, and
 // broadcast and multicast reaches the interfaces and outside attachments of each such network besides.
 //
@@ -106,7 +106,8 @@ func (r *run) fromLocal(h *host, p packet) {
 		sender = p.arp.from
 	}
 	for _, s := range h.local {
-		if s.domain.home != nil && s.mac == p.src && slices.Contains(s.addresses, sender) && !p.tagged {
+		asks := p.from == zero4 && p.isUDP4(dhcpClient, dhcpServer) && s.iface.sends[s.mac].first4 == s.domain
+		if s.domain.home != nil && s.mac == p.src && (asks || slices.Contains(s.addresses, sender)) && !p.tagged {
 			r.from.iface = s.iface
 			r.serve(s.domain, p)
 			return

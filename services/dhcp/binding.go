@@ -23,10 +23,10 @@ const Infinite = math.MaxUint32 * time.Second
 // MinMTU is the smallest MTU that can be told (RFC 2132, 5.1).
 const MinMTU = 68
 
-const (
-	defaultLease = 24 * time.Hour
-	defaultMTU   = 1500
-)
+// DefaultLease is the lease time if none is given.
+const DefaultLease = 24 * time.Hour
+
+const defaultMTU = 1500
 
 // Config is everything that the server says to one client on one network.
 type Config struct {
@@ -206,7 +206,7 @@ func (b *Binding) Size() int {
 func (c *Config) times() (lease, renew, rebind time.Duration) {
 	lease, renew, rebind = c.Lease, c.Renew, c.Rebind
 	if lease == 0 {
-		lease = defaultLease
+		lease = DefaultLease
 	}
 	if renew == 0 {
 		renew = (lease / 2).Truncate(time.Second)

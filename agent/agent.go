@@ -86,6 +86,7 @@ func New(opts Options) (*Agent, error) {
 		return nil, err
 	}
 	a.services.dhcp.askers.tell = a.manager.Asked
+	a.services.dhcp.tenants.tell = a.manager.Lease
 	a.services.arrivals.tell = a.manager.Arrived
 	if a.fast, err = openFast(opts.BPFDir, opts.Logger); err != nil {
 		return nil, err

@@ -24,7 +24,7 @@ type dhcpService struct {
 }
 
 func newDHCPService(d *desk) *dhcpService {
-	return &dhcpService{desk: d, tenants: tenants{log: d.log, tell: func(leaseNews) {}}}
+	return &dhcpService{desk: d, tenants: tenants{log: d.log, tell: func(string, bool) {}}}
 }
 
 func (s *dhcpService) handle(ctx context.Context, now time.Time, p ovs.Packet) string {

@@ -300,8 +300,12 @@ func TestDHCPTenants(t *testing.T) {
 	var logged lockedBuffer
 	woken := 0
 	s := newDHCPService(&desk{replica: r, log: logTo(&logged), wake: func() { woken++ }})
-	var said []leaseNews
-	s.tenants.tell = func(n leaseNews) { said = append(said, n) }
+	type news struct {
+		lease    string
+		released bool
+	}
+	var said []news
+	s.tenants.tell = func(lease string, released bool) { said = append(said, news{lease, released}) }
 	server, own := dhcpv4.WithOption(dhcpv4.OptServerIdentifier([]byte{10, 0, 0, 99})), []byte{10, 0, 0, 1}
 	now := start
 	say := func(typ dhcpv4.MessageType, mods ...dhcpv4.Modifier) {
@@ -313,14 +317,14 @@ func TestDHCPTenants(t *testing.T) {
 	decline := func() { say(dhcpv4.MessageTypeDecline, server, dhcpv4.WithOption(dhcpv4.OptRequestedIPAddress(own))) }
 	rebind := func() { say(dhcpv4.MessageTypeRequest, dhcpv4.WithClientIP(own)) }
 	release := func() { say(dhcpv4.MessageTypeRelease, server, dhcpv4.WithClientIP(own)) }
-	expect := func(what string, want ...leaseNews) {
+	expect := func(what string, want ...news) {
 		t.Helper()
 		if !slices.Equal(said, want) {
 			t.Errorf("%s: said %v, want %v", what, said, want)
 		}
 		said = nil
 	}
-	used, gone := leaseNews{"il-b", false}, leaseNews{"il-b", true}
+	used, gone := news{"il-b", false}, news{"il-b", true}
 
 	say(dhcpv4.MessageTypeDiscover)
 	expect("an offer")
@@ -380,7 +384,7 @@ func TestDHCPTenants(t *testing.T) {
 
 func TestTenantsAreBounded(t *testing.T) {
 	var n int
-	ts := tenants{tell: func(leaseNews) { n++ }}
+	ts := tenants{tell: func(string, bool) { n++ }}
 	client := func(n uint32) *dhcpClient {
 		a := binary.BigEndian.AppendUint32(nil, n)
 		return &dhcpClient{iface: "if-a", lease: string(a), addr: netip.AddrFrom4([4]byte(a)), leaseTime: time.Hour}

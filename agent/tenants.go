@@ -17,16 +17,10 @@ const (
 	sayAgain     = time.Minute      // how often the log has either of one lease
 )
 
-// leaseNews is what a client has said of its lease: that it goes on using it, or that it gives it back.
-type leaseNews struct {
-	lease    string // uuid
-	released bool
-}
-
 // tenants remembers what clients have said of their leases: what is wrong with one, and when the manager was told of one.
 type tenants struct {
 	log  *slog.Logger
-	tell func(leaseNews)
+	tell func(lease string, released bool)
 
 	mu   sync.Mutex
 	last map[string]*tenant // by uuid of the lease
@@ -67,7 +61,7 @@ func (t *tenants) heard(c *dhcpClient, v dhcp.Verdict, now time.Time) (news bool
 		news, e.declined = !e.declined.IsZero(), time.Time{}
 		if now.Sub(e.released) >= releaseAgain {
 			e.released = now
-			t.tell(leaseNews{c.lease, true})
+			t.tell(c.lease, true)
 		}
 		if now.Sub(e.saidReleased) >= sayAgain {
 			e.saidReleased = now
@@ -81,7 +75,7 @@ func (t *tenants) heard(c *dhcpClient, v dhcp.Verdict, now time.Time) (news bool
 		// Clients renew at half of the time, not to the second.
 		if c.leaseTime != dhcp.Infinite && now.Sub(e.renewed) >= c.leaseTime/2-c.leaseTime/8 {
 			e.renewed = now
-			t.tell(leaseNews{c.lease, false})
+			t.tell(c.lease, false)
 		}
 	}
 	return news

@@ -161,6 +161,15 @@ func (c *Client) Arrived(a wire.Arrival) {
 	}
 }
 
+// Lease tells the manager that a guest has renewed a lease by DHCP, or given it back. It does not block; with no stream it is dropped.
+func (c *Client) Lease(uuid string, released bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.send != nil {
+		c.send.lease(uuid, released)
+	}
+}
+
 // Ports tells the manager of the bridge's ports; the lists are complete each time and may not be changed afterwards. It does
 // not block: of several the last is sent, and it is said again on each new stream. Lists that do not fit into a message
 // are not sent: a shortened one would say that ports have gone.

@@ -255,6 +255,24 @@ func TestArrived(t *testing.T) {
 	}
 }
 
+// What guests have said of their leases is said at once, of each lease the last word, and not on a later stream.
+func TestLeases(t *testing.T) {
+	s, h := newScript(t), newRecorder()
+	c := start(t, h, nil, s.url)
+	c.Lease("il-a", true) // to nobody
+	p := s.next()
+	p.say(welcome(), bookmark(5))
+	h.expect(t, "snapshot 5 s dp-1 []")
+	c.Lease("il-b", false)
+	if got := receive(t, p.said, "word"); got.Leases == nil || !cmp.Equal(*got.Leases, wire.Leases{Renewed: []string{"il-b"}}) {
+		t.Errorf("got %+v", got)
+	}
+	c.Lease("il-b", true)
+	if got := receive(t, p.said, "word"); got.Leases == nil || !cmp.Equal(*got.Leases, wire.Leases{Released: []string{"il-b"}}) {
+		t.Errorf("got %+v", got)
+	}
+}
+
 // What the agent says fits into a line, however much it is, and the last word wins.
 func TestMuchToSay(t *testing.T) {
 	s, h := newScript(t), newRecorder()

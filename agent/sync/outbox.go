@@ -27,7 +27,8 @@ type outbox struct {
 	nextPorts   *wire.Ports
 	nextAsked   map[string]struct{}
 	nextArrived []wire.Arrival
-	first, last int64 // revisions that have been handed over on this stream
+	nextLeases  map[string]bool // true of those that were given back
+	first, last int64           // revisions that have been handed over on this stream
 }
 
 func newOutbox() *outbox { return &outbox{wake: make(chan struct{}, 1)} }
@@ -85,6 +86,20 @@ func (o *outbox) arrived(a wire.Arrival) {
 	o.nudge()
 }
 
+// lease notes what a guest has said of a lease, the last word of several; unless there are too many: guests renew in time.
+func (o *outbox) lease(uuid string, released bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if _, known := o.nextLeases[uuid]; !known && len(o.nextLeases) >= wire.MaxLeases {
+		return
+	}
+	if o.nextLeases == nil {
+		o.nextLeases = map[string]bool{}
+	}
+	o.nextLeases[uuid] = released
+	o.nudge()
+}
+
 func (o *outbox) nudge() {
 	select {
 	case o.wake <- struct{}{}:
@@ -134,7 +149,18 @@ func (o *outbox) take() (messages []wire.FromAgent) {
 	if o.nextAsked != nil {
 		messages = append(messages, wire.FromAgent{Asked: &wire.Asked{Interfaces: slices.Sorted(maps.Keys(o.nextAsked))}})
 	}
-	o.nextAck, o.nextPorts, o.nextAsked, o.nextArrived = nil, nil, nil, nil
+	if o.nextLeases != nil {
+		m := &wire.Leases{}
+		for _, uuid := range slices.Sorted(maps.Keys(o.nextLeases)) {
+			if o.nextLeases[uuid] {
+				m.Released = append(m.Released, uuid)
+			} else {
+				m.Renewed = append(m.Renewed, uuid)
+			}
+		}
+		messages = append(messages, wire.FromAgent{Leases: m})
+	}
+	o.nextAck, o.nextPorts, o.nextAsked, o.nextArrived, o.nextLeases = nil, nil, nil, nil, nil
 	return messages
 }
 

@@ -8,6 +8,9 @@ import (
 
 	"github.com/openvnet/openvnet/manager/app/pool"
 	"github.com/openvnet/openvnet/model"
+	"github.com/openvnet/openvnet/model/graph"
+	"github.com/openvnet/openvnet/model/span"
+	"github.com/openvnet/openvnet/model/wire"
 )
 
 // leaseForMember gives an interface that is added to a policy its leases, unless they are made at its first DHCP request.
@@ -221,6 +224,88 @@ func (a *App) LeaseForDHCP(ctx context.Context, interfaceUUID, networkUUID strin
 		return model.Errorf(model.UnknownResource, "interface_uuid", "%s has no lease, and no lease policy of timing dhcp with %s", interfaceUUID, orAny(networkUUID))
 	})
 	return leases, err
+}
+
+// LeasesOfDHCP takes an agent's word that guests of its host have renewed leases, or given them back. It concerns leases that a policy of timing dhcp has put into
+// its retention containers: what is renewed begins its time anew, what is given back is released as if its time were over. All others stay as they are. It gives the uuids of
+// those that are released.
+func (a *App) LeasesOfDHCP(ctx context.Context, datapath string, said wire.Leases) (released []string, err error) {
+	var due wire.Leases
+	a.store.View(func(x *span.Index, _ int64) {
+		retained := func(uuid string) bool {
+			l, ok := graph.Lookup[*model.IPLease](x.Graph(), uuid)
+			if !ok || x.Location(l.InterfaceUUID) != datapath {
+				return false
+			}
+			for range x.Graph().Referrers(uuid, "ip_retentions.ip_lease_uuid") {
+				return true
+			}
+			return false
+		}
+		for _, uuid := range said.Renewed {
+			if retained(uuid) {
+				due.Renewed = append(due.Renewed, uuid)
+			}
+		}
+		for _, uuid := range said.Released {
+			if retained(uuid) {
+				due.Released = append(due.Released, uuid)
+			}
+		}
+	})
+	if len(due.Renewed)+len(due.Released) == 0 {
+		return nil, nil
+	}
+	_, err = a.transact(ctx, Write{}, func(u *unit) error {
+		released = nil
+		for _, uuid := range due.Renewed {
+			for _, r := range u.retentionsOfDHCP(uuid) {
+				r = model.Clone(r)
+				r.LeasedAt = u.tx.Now()
+				if err := u.replace(r); err != nil {
+					return err
+				}
+			}
+		}
+		for _, uuid := range due.Released {
+			if len(u.retentionsOfDHCP(uuid)) == 0 {
+				continue
+			}
+			o, _ := u.tx.Get(uuid)
+			l := model.Clone(o.(*model.IPLease))
+			l.InterfaceUUID, l.MACLeaseUUID = "", ""
+			if err := u.replace(l); err != nil { // which notes it in its retentions
+				return err
+			}
+			released = append(released, uuid)
+		}
+		return nil
+	})
+	return released, err
+}
+
+// retentionsOfDHCP gives the retentions of a lease that an interface has, in the containers of the interface's policies of timing dhcp with the lease's network.
+func (u *unit) retentionsOfDHCP(lease string) []*model.IPRetention {
+	o, _ := u.tx.Get(lease)
+	l, ok := o.(*model.IPLease)
+	if !ok || l.InterfaceUUID == "" {
+		return nil
+	}
+	var out []*model.IPRetention
+	for _, row := range children[*model.LeasePolicyBaseInterface](u, l.InterfaceUUID, "lease_policy_base_interfaces.interface_uuid") {
+		o, _ := u.tx.Get(row.LeasePolicyUUID)
+		lp, ok := o.(*model.LeasePolicy)
+		if !ok || lp.Timing != model.LeaseDHCP || u.tx.ByUnique(model.LeasePolicyBaseNetworks, "pair", lp.UUID, l.NetworkUUID) == nil {
+			continue
+		}
+		for _, c := range children[*model.LeasePolicyIPRetentionContainer](u, lp.UUID, "lease_policy_ip_retention_containers.lease_policy_uuid") {
+			r, ok := u.tx.ByUnique(model.IPRetentions, "pair", c.IPRetentionContainerUUID, lease).(*model.IPRetention)
+			if ok && r.ReleasedAt.IsZero() && !slices.ContainsFunc(out, func(o *model.IPRetention) bool { return o.UUID == r.UUID }) {
+				out = append(out, r)
+			}
+		}
+	}
+	return out
 }
 
 func orAny(network string) string {

@@ -10,6 +10,7 @@ import (
 	"github.com/openvnet/openvnet/manager/app"
 	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/model/span"
+	"github.com/openvnet/openvnet/model/wire"
 	"github.com/openvnet/openvnet/store"
 )
 
@@ -272,4 +273,63 @@ func TestRetentionSurvivesARestart(t *testing.T) {
 	}
 	k.pass(time.Second)
 	c.until("destroyed", func() bool { return !c.has("il-a") })
+}
+
+// What guests say by DHCP of leases that were made when they asked: who renews keeps them, what is given back is released.
+func TestLeasesOfDHCP(t *testing.T) {
+	t.Parallel()
+	k := newClock()
+	c, _ := timed(t, t.TempDir(), k)
+	c.world()
+	c.guestMACs()
+	c.policy(model.AllocateDecremental, "10.1.0.1", "10.1.0.200")
+	c.update(model.LeasePolicies, "lp-a", app.Params{"timing": "dhcp"})
+	c.create(model.IPRetentionContainers, app.Params{"uuid": "irc-a", "lease_time": "60", "grace_time": "3600"})
+	c.create(model.IPRetentionContainers, app.Params{"uuid": "irc-b", "lease_time": "60"})
+	c.create(model.LeasePolicyIPRetentionContainers, app.Params{"lease_policy_uuid": "lp-a", "ip_retention_container_uuid": "irc-a"})
+	c.guests("if-a", "if-b")
+	for _, i := range []string{"if-a", "if-b"} {
+		c.create(model.InterfacePorts, app.Params{"interface_uuid": i, "datapath_uuid": map[string]string{"if-a": "dp-a", "if-b": "dp-b"}[i]})
+	}
+	c.member("if-a", nil)
+	ls, err := c.LeaseForDHCP(t.Context(), "if-a", "")
+	if err != nil || len(ls) != 1 {
+		t.Fatal(ls, err)
+	}
+	own := ls[0].UUID
+	c.create(model.IPLeases, app.Params{"uuid": "il-b", "network_uuid": "nw-v", "interface_uuid": "if-b", "ipv4_address": "10.1.0.9"})
+	c.create(model.IPRetentions, app.Params{"uuid": "ipret-b", "ip_retention_container_uuid": "irc-b", "ip_lease_uuid": "il-b"})
+	c.retain(k)
+	say := func(datapath string, m wire.Leases) []string {
+		t.Helper()
+		released, err := c.LeasesOfDHCP(t.Context(), datapath, m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return released
+	}
+	k.pass(45 * time.Second)
+	c.unchanged(func() {
+		say("dp-b", wire.Leases{Renewed: []string{own}, Released: []string{own}})                  // which is not there
+		say("dp-b", wire.Leases{Renewed: []string{"il-b", "il-none"}, Released: []string{"il-b"}}) // nor made by a policy
+		say("dp-a", wire.Leases{})
+	})
+	if got := say("dp-a", wire.Leases{Renewed: []string{own}}); got != nil {
+		t.Errorf("released %v", got)
+	}
+	k.pass(45 * time.Second)
+	c.until("the lease of the other is over", func() bool { return c.owner("il-b") == "" })
+	if c.owner(own) != "if-a" {
+		t.Error("released although it was renewed")
+	}
+	if got := say("dp-a", wire.Leases{Released: []string{own}}); len(got) != 1 || got[0] != own || c.owner(own) != "" {
+		t.Errorf("released %v, of %q", got, c.owner(own))
+	}
+	c.unchanged(func() { say("dp-a", wire.Leases{Renewed: []string{own}, Released: []string{own}}) })
+	ls, err = c.LeaseForDHCP(t.Context(), "if-a", "")
+	if err != nil || len(ls) != 1 || ls[0].UUID == own {
+		t.Errorf("asked again: %v %v", ls, err)
+	}
+	k.pass(time.Hour)
+	c.until("its address is free", func() bool { return !c.has(own) })
 }

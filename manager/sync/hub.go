@@ -50,6 +50,8 @@ type App interface {
 	// LeaseForDHCP gives an interface a lease by its policy, because its guest asks by DHCP; networkUUID "" is any network of the
 	// policy's. A *model.Error says that there is none to give.
 	LeaseForDHCP(ctx context.Context, interfaceUUID, networkUUID string) ([]*model.IPLease, error)
+	// LeasesOfDHCP takes an agent's word that guests of its host have renewed IP leases by DHCP, or given them back, and gives those that are released.
+	LeasesOfDHCP(ctx context.Context, datapath string, leases wire.Leases) (released []string, err error)
 }
 
 // Hub holds the streams of all agents that are connected to this manager. It is an http.Handler for wire.Path. All methods may be

@@ -530,6 +530,38 @@ func TestAsked(t *testing.T) {
 	w.log.saysSoon(t, "lease made for a guest that asked by DHCP")
 }
 
+// What guests have said of their leases is told, and a failure ends nothing.
+func TestLeases(t *testing.T) {
+	w := newWorld(t, calm)
+	calls := make(chan string, 100)
+	failures := 1
+	w.said = func(datapath string, m wire.Leases) ([]string, error) {
+		calls <- fmt.Sprint(datapath, m.Renewed, m.Released)
+		if failures--; failures >= 0 {
+			return nil, errors.New("no store")
+		}
+		return m.Released, nil
+	}
+	a := w.dial(t, 1, "a")
+	a.snapshot()
+	for _, m := range []wire.Leases{{Renewed: []string{"il-a"}}, {Released: []string{"il-a"}}, {Renewed: []string{"il-b"}, Released: []string{"il-b"}}} {
+		a.say(wire.FromAgent{Leases: &m})
+		want := fmt.Sprint("dp-0", m.Renewed, m.Released)
+		if len(m.Renewed) == len(m.Released) {
+			want = fmt.Sprint("dp-0", []string(nil), m.Released) // the last word
+		}
+		select {
+		case got := <-calls:
+			if got != want {
+				t.Errorf("told %s, want %s", got, want)
+			}
+		case <-time.After(limit):
+			t.Fatalf("not told: %s", want)
+		}
+	}
+	w.log.saysSoon(t, "ip leases released: their guests gave them back")
+}
+
 // A guest that has come is told to the store, again if the agent says so again, and a failure ends nothing.
 func TestArrived(t *testing.T) {
 	w := newWorld(t, calm)
@@ -602,7 +634,7 @@ func FuzzFromAgent(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := &stream{hub: h, log: quiet, cancel: func(error) {}, in: wire.NewReader[wire.FromAgent](bytes.NewReader(b)), heard: time.NewTimer(calm), report: make(chan struct{}, 1), come: make(chan struct{}, 1)}
+		s := &stream{hub: h, log: quiet, cancel: func(error) {}, in: wire.NewReader[wire.FromAgent](bytes.NewReader(b)), heard: time.NewTimer(calm), report: make(chan struct{}, 1), come: make(chan struct{}, 1), word: make(chan struct{}, 1)}
 		if !greeted {
 			if hello, err := s.greet(); err == nil && (hello.DPID == 0 || hello.NodeID == "") {
 				t.Errorf("accepted %+v", hello)

@@ -46,6 +46,7 @@ type stream struct {
 	report chan struct{} // there are ports to be placed
 	ask    chan struct{} // there are askers
 	come   chan struct{} // there are arrivals
+	word   chan struct{} // guests have said something of their leases
 
 	// The hub's lock guards what follows.
 	hello    wire.Hello // set by claim, and not changed any more
@@ -57,6 +58,7 @@ type stream struct {
 	placing  placing
 	askers   askers
 	arrivals map[string]wire.Arrival // by interface; guests that have come, until that is in the store
+	said     map[string]bool         // by lease, what guests have said of it: true if it was given back
 	draining bool
 }
 
@@ -79,7 +81,7 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s := &stream{
 		hub: h, log: h.log.With("remote", r.RemoteAddr), remote: r.RemoteAddr, r: r, since: time.Now(), cancel: cancel,
 		in:   wire.NewReader[wire.FromAgent](r.Body),
-		wake: make(chan struct{}, 1), report: make(chan struct{}, 1), ask: make(chan struct{}, 1), come: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), report: make(chan struct{}, 1), ask: make(chan struct{}, 1), come: make(chan struct{}, 1), word: make(chan struct{}, 1),
 	}
 	s.out = newOutput(w, 3*h.interval, func() { s.end(errStalled) })
 	if !h.enter(s) {
@@ -158,6 +160,7 @@ func (s *stream) serve(ctx context.Context) error {
 	wg.Go(func() { s.place(ctx, datapath) })
 	wg.Go(func() { s.lease(ctx) })
 	wg.Go(func() { s.arrive(ctx, datapath) })
+	wg.Go(func() { s.keep(ctx, datapath) })
 	err = s.write(ctx, datapath, objects, revision)
 	s.end(err)
 	wg.Wait()
@@ -351,7 +354,7 @@ func (s *stream) read() error {
 		}
 		s.heard.Reset(3 * s.hub.interval)
 		said := 0
-		for _, is := range []bool{m.Ack != nil, m.Ports != nil, m.Asked != nil, m.Arrived != nil} {
+		for _, is := range []bool{m.Ack != nil, m.Ports != nil, m.Asked != nil, m.Arrived != nil, m.Leases != nil} {
 			if is {
 				said++
 			}
@@ -369,6 +372,8 @@ func (s *stream) read() error {
 			s.asked(m.Asked)
 		case m.Arrived != nil:
 			s.arrived(m.Arrived)
+		case m.Leases != nil:
+			s.leases(m.Leases)
 		}
 	}
 }

@@ -48,6 +48,7 @@ type world struct {
 	place    func(datapath string, p wire.Ports) ([]wire.Problem, error)
 	lease    func(iface string) ([]*model.IPLease, error)
 	arrive   func(datapath string, as []wire.Arrival) ([]string, error)
+	said     func(datapath string, m wire.Leases) ([]string, error)
 }
 
 // newWorld starts a world with the hosts of modeltest.
@@ -58,6 +59,7 @@ func newWorld(t testing.TB, interval time.Duration) *world {
 	w.place = func(string, wire.Ports) ([]wire.Problem, error) { return nil, nil }
 	w.lease = func(string) ([]*model.IPLease, error) { return nil, nil }
 	w.arrive = func(string, []wire.Arrival) ([]string, error) { return nil, nil }
+	w.said = func(string, wire.Leases) ([]string, error) { return nil, nil }
 	w.start(t, interval)
 	var changes []graph.Change
 	for i, uuid := range modeltest.Hosts {
@@ -125,6 +127,10 @@ func (w *world) Arrive(_ context.Context, datapath string, as []wire.Arrival) ([
 
 func (w *world) LeaseForDHCP(_ context.Context, iface, _ string) ([]*model.IPLease, error) {
 	return w.lease(iface)
+}
+
+func (w *world) LeasesOfDHCP(_ context.Context, datapath string, m wire.Leases) ([]string, error) {
+	return w.said(datapath, m)
 }
 
 // commit makes a revision.

@@ -13,6 +13,7 @@
 //	  Ack{r+1, problems} ──────────►
 //	  Asked ───────────────────────►  (a guest without lease asks by DHCP)
 //	  Arrived ─────────────────────►  (a guest that was to move here sends from here)
+//	  Leases ──────────────────────►  (guests have renewed leases by DHCP, or given them back)
 //
 // The package holds the messages and their framing, no connection and no policy. Imported by manager/sync and agent/sync.
 package wire
@@ -49,6 +50,7 @@ type FromAgent struct {
 	Asked *Asked `json:"asked,omitempty"`
 
 	Arrived *Arrived `json:"arrived,omitempty"`
+	Leases  *Leases  `json:"leases,omitempty"`
 }
 
 // Hello is the agent's first message.
@@ -112,6 +114,15 @@ type Arrival struct {
 
 // MaxArrived bounds the interfaces of one Arrived.
 const MaxArrived = 1000
+
+// Leases says what guests have said of their IP leases by DHCP: that they go on using them, or that they give them back.
+type Leases struct {
+	Renewed  []string `json:"renewed,omitempty"`  // uuids, at most MaxLeases of both together
+	Released []string `json:"released,omitempty"` // likewise
+}
+
+// MaxLeases bounds the leases of one Leases.
+const MaxLeases = 1000
 
 // FromManager is one message of a manager: exactly one member is set, none for a ping.
 type FromManager struct {

@@ -126,7 +126,7 @@ func (s *services) dropped() []local.Drop {
 
 // dropDocs says what the reasons of services mean.
 var dropDocs = map[string]string{
-	dropQueueFull:       "Too many of these packets waited for the agent.",
+	dropQueueFull:       "Too many of these packets waited for the agent; of the interface that had most.",
 	dropNoSwitch:        "There was no session with the switch to answer through.",
 	dropMalformed:       "The packet is not what its class says.",
 	dropCut:             "The switch sent only a part of the packet.",

@@ -1,9 +1,11 @@
 package agent
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -81,6 +83,51 @@ func TestLanesAreBounded(t *testing.T) {
 		if want := map[string]uint64{"learn": laneSize + 10, "reject": 1}[l.Class]; l.Packets != want {
 			t.Errorf("%s: %d packets, want %d", l.Class, l.Packets, want)
 		}
+	}
+}
+
+// recorder is a service that says who sent what it gets.
+type recorder struct{ got chan uint32 }
+
+func (r recorder) handle(_ context.Context, _ time.Time, p ovs.Packet) string {
+	r.got <- p.Ingress
+	return ""
+}
+
+func (recorder) tick(context.Context, time.Time) {}
+
+// Packets of an interface that floods wait for each other: others have their turn, and lose none.
+func TestLanesAreFair(t *testing.T) {
+	l := newLane(pipeline.PuntDHCP4)
+	for range 4 * laneSize {
+		l.offer(ovs.Packet{Ingress: 7})
+	}
+	for i := range uint32(20) {
+		l.offer(ovs.Packet{Ingress: 100 + i})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	r, done := recorder{make(chan uint32)}, make(chan error, 1)
+	go func() { done <- l.run(ctx, r, time.Hour) }()
+	for i := range uint32(21) {
+		want := 99 + i
+		if i == 0 {
+			want = 7
+		}
+		if got := <-r.got; got != want {
+			t.Fatalf("turn %d is that of %d, want %d", i, got, want)
+		}
+	}
+	for range laneSize - 21 {
+		if got := <-r.got; got != 7 {
+			t.Fatalf("a packet of %d, want one of 7", got)
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if n := l.drops.all()[dropQueueFull]; n != 3*laneSize+20 {
+		t.Errorf("%d packets dropped, want %d", n, 3*laneSize+20)
 	}
 }
 

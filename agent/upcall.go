@@ -10,6 +10,7 @@ import (
 
 	"github.com/openvnet/openvnet/dataplane/ovs"
 	"github.com/openvnet/openvnet/dataplane/pipeline"
+	"github.com/openvnet/openvnet/internal/fair"
 )
 
 // Bounds of the work on packets that the switch sends up.
@@ -40,26 +41,39 @@ func (t *tally) all() map[string]uint64 {
 	return maps.Clone(t.counts)
 }
 
-// lane takes the packets of one class, which wait for nobody else's: a queue, and one goroutine that works on it.
+// lane takes the packets of one class, which wait for nobody else's: a queue in which each interface has its turn, and one goroutine that works on it.
 type lane struct {
 	class   pipeline.PuntClass
-	queue   chan ovs.Packet
 	packets atomic.Uint64
 	drops   tally
+
+	news  chan struct{} // something waits
+	mu    sync.Mutex
+	queue *fair.Queue[uint32, ovs.Packet] // by the interface that sent it, 0 for all that came from other hosts
 }
 
 func newLane(c pipeline.PuntClass) *lane {
-	return &lane{class: c, queue: make(chan ovs.Packet, laneSize)}
+	return &lane{class: c, news: make(chan struct{}, 1), queue: fair.New[uint32, ovs.Packet](laneSize)}
 }
 
-// offer queues a packet, or drops it. It never blocks.
+// offer queues a packet. Where there is no room one is dropped, of the interface that has most waiting. It does not wait for the work.
 func (l *lane) offer(p ovs.Packet) {
 	l.packets.Add(1)
-	select {
-	case l.queue <- p:
-	default:
+	l.mu.Lock()
+	_, lost := l.queue.Put(p.Ingress, p)
+	l.mu.Unlock()
+	if lost {
 		l.drops.add(dropQueueFull)
 	}
+	signal(l.news)
+}
+
+// next gives the packet whose turn it is; more says whether others wait.
+func (l *lane) next() (p ovs.Packet, ok, more bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p, ok = l.queue.Take()
+	return p, ok, l.queue.Len() > 0
 }
 
 // service is what works on a lane. Its methods are called by one goroutine.
@@ -78,7 +92,14 @@ func (l *lane) run(ctx context.Context, s service, every time.Duration) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case p := <-l.queue:
+		case <-l.news:
+			p, ok, more := l.next()
+			if more {
+				signal(l.news)
+			}
+			if !ok {
+				continue
+			}
 			if reason := s.handle(ctx, time.Now(), p); reason != "" {
 				l.drops.add(reason)
 			}

@@ -307,6 +307,9 @@ func TestPrivilegedPortsOfOthersAreLeftAlone(t *testing.T) {
 
 // expect is what the programs must do, written again in Go: the reason, and the answer if there is one.
 func expect(f []byte) (Reason, []byte) {
+	if len(f) < 14 {
+		return uncounted, nil
+	}
 	switch binary.BigEndian.Uint16(f[12:]) {
 	case 0x0806:
 		return expectARP(f)
@@ -351,7 +354,7 @@ func expectARP(f []byte) (Reason, []byte) {
 
 // TestPrivilegedRandomFrames mixes valid and invalid values in every field, and compares with the model.
 func TestPrivilegedRandomFrames(t *testing.T) {
-	k := loadWorld(t)
+	k, limited := loadWorld(t), loadLimited(t)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
@@ -389,6 +392,9 @@ func TestPrivilegedRandomFrames(t *testing.T) {
 			}
 			f, shortest = n.bytes(t), 54
 		}
+		if pick(2) == 0 {
+			f, shortest = randomPacket(t, pick), 54
+		}
 		switch pick(5) {
 		case 0:
 			f[12+pick(len(f)-12)] ^= 1 << pick(8)
@@ -399,7 +405,9 @@ func TestPrivilegedRandomFrames(t *testing.T) {
 		seen[want]++
 		for _, program := range []string{GuestXDP, GuestTC} {
 			k.check(t, program, f, want, answer)
+			limited.check(t, program, f, atLimit(f, want), answer)
 		}
+		seen[atLimit(f, want)]++
 		if t.Failed() {
 			t.FailNow()
 		}
@@ -414,7 +422,7 @@ func TestPrivilegedRandomFrames(t *testing.T) {
 // FuzzPrivilegedGuest: whatever the bytes, both programs do what the model says; above all they never answer anything but
 // a valid request.
 func FuzzPrivilegedGuest(f *testing.F) {
-	k := loadWorld(f)
+	k, limited := loadWorld(f), loadLimited(f)
 	f.Add(arpFrame{spa: mine, tpa: peers}.bytes(f))
 	f.Add(arpFrame{spa: mine, tpa: unknown}.bytes(f))
 	f.Add(arpFrame{spa: nothing, tpa: peers, trailer: 18}.bytes(f))
@@ -423,6 +431,9 @@ func FuzzPrivilegedGuest(f *testing.F) {
 	f.Add(ndFrame{src6: mine6, target: peers6}.bytes(f))
 	f.Add(ndFrame{src6: mine6, target: peers6, dst6: peers6, dst: peer, options: [][]byte{}}.bytes(f))
 	f.Add(ndFrame{src6: nothing6, target: unknown6, options: [][]byte{}}.bytes(f))
+	for _, c := range asked(f) {
+		f.Add(c.frame)
+	}
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		if len(frame) < 14 || len(frame) > 1514 {
 			return // the kernel gives a program no shorter frame
@@ -434,6 +445,7 @@ func FuzzPrivilegedGuest(f *testing.F) {
 		want, answer := expect(frame)
 		for _, program := range []string{GuestXDP, GuestTC} {
 			k.check(t, program, frame, want, answer)
+			limited.check(t, program, frame, atLimit(frame, want), answer)
 		}
 	})
 }

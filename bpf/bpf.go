@@ -13,7 +13,7 @@ import (
 )
 
 //go:generate -command bpf2go go run github.com/cilium/ebpf/cmd/bpf2go -target amd64,arm64
-//go:generate bpf2go -output-stem guest_xdp -type ov_port -type ov_feature -type ov_source_key -type ov_source -type ov_neighbor_key -type ov_neighbor -type ov_source6_key -type ov_neighbor6_key -type ov_reason xdp guest_xdp.c -- @cflags
+//go:generate bpf2go -output-stem guest_xdp -type ov_port -type ov_feature -type ov_source_key -type ov_source -type ov_neighbor_key -type ov_neighbor -type ov_source6_key -type ov_neighbor6_key -type ov_reason -type ov_class -type ov_limit -type ov_bucket -type ov_buckets -type ov_simulated_key xdp guest_xdp.c -- @cflags
 //go:generate bpf2go -output-stem guest_tc -no-global-types tc guest_tc.c -- @cflags
 
 // Programs of a guest's port, by the names that the kernel shows. Both do the same.
@@ -23,7 +23,7 @@ const (
 )
 
 // Maps, by the names that the kernel shows. A name ends in the version of what the map holds: another key, value or size
-// is another name. All but CountersMap are read-only for the programs.
+// is another name. All but CountersMap and BucketsMap are read-only for the programs.
 const (
 	PortsMap     = xdpMapOvPortsV1     // uint32 ifindex -> Port
 	SourcesMap   = xdpMapOvSourcesV1   // SourceKey -> Source
@@ -31,6 +31,9 @@ const (
 	Sources6Map  = xdpMapOvSources6V1  // Source6Key -> Source
 	Neighbor6Map = xdpMapOvNeighbor6V1 // Neighbor6Key -> Neighbor
 	CountersMap  = xdpMapOvCountersV1  // Reason -> uint64 per CPU
+	LimitsMap    = xdpMapOvLimitsV1    // Class -> Limit
+	BucketsMap   = xdpMapOvBucketsV1   // uint32 ifindex -> Buckets
+	SimulatedMap = xdpMapOvSimulatedV1 // SimulatedKey -> uint32 interface id
 )
 
 // Port is a guest's port. Network and Mac are those of frames that carry no source address (ARP probes); network 0 means
@@ -63,6 +66,15 @@ type Neighbor6Key = xdpOvNeighbor6Key
 
 // Neighbor is who has such an address, on whichever host.
 type Neighbor = xdpOvNeighbor
+
+// Limit is what a port may send of a class: an interval for each frame, and as much time as it may save up, in nanoseconds. A class without one is not limited.
+type Limit = xdpOvLimit
+
+// Buckets is what a port has taken of its limits, by Class. A port without them is not limited.
+type Buckets = xdpOvBuckets
+
+// SimulatedKey is an address of a simulated interface at this host, of IPv4 mapped into IPv6, or with the address zero its MAC address alone.
+type SimulatedKey = xdpOvSimulatedKey
 
 // Spec gives both programs and the maps that they share. Maps are marked to be pinned by name; nothing is loaded. Every
 // call gives a new copy.

@@ -16,10 +16,13 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	tcMapOvBucketsV1   = "ov_buckets_v1"
 	tcMapOvCountersV1  = "ov_counters_v1"
+	tcMapOvLimitsV1    = "ov_limits_v1"
 	tcMapOvNeighbor6V1 = "ov_neighbor6_v1"
 	tcMapOvNeighborsV1 = "ov_neighbors_v1"
 	tcMapOvPortsV1     = "ov_ports_v1"
+	tcMapOvSimulatedV1 = "ov_simulated_v1"
 	tcMapOvSources6V1  = "ov_sources6_v1"
 	tcMapOvSourcesV1   = "ov_sources_v1"
 	tcProgOvGuestTc    = "ov_guest_tc"
@@ -74,10 +77,13 @@ type tcProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type tcMapSpecs struct {
+	OvBucketsV1   *ebpf.MapSpec `ebpf:"ov_buckets_v1"`
 	OvCountersV1  *ebpf.MapSpec `ebpf:"ov_counters_v1"`
+	OvLimitsV1    *ebpf.MapSpec `ebpf:"ov_limits_v1"`
 	OvNeighbor6V1 *ebpf.MapSpec `ebpf:"ov_neighbor6_v1"`
 	OvNeighborsV1 *ebpf.MapSpec `ebpf:"ov_neighbors_v1"`
 	OvPortsV1     *ebpf.MapSpec `ebpf:"ov_ports_v1"`
+	OvSimulatedV1 *ebpf.MapSpec `ebpf:"ov_simulated_v1"`
 	OvSources6V1  *ebpf.MapSpec `ebpf:"ov_sources6_v1"`
 	OvSourcesV1   *ebpf.MapSpec `ebpf:"ov_sources_v1"`
 }
@@ -108,20 +114,26 @@ func (o *tcObjects) Close() error {
 //
 // It can be passed to loadTcObjects or ebpf.CollectionSpec.LoadAndAssign.
 type tcMaps struct {
+	OvBucketsV1   *ebpf.Map `ebpf:"ov_buckets_v1"`
 	OvCountersV1  *ebpf.Map `ebpf:"ov_counters_v1"`
+	OvLimitsV1    *ebpf.Map `ebpf:"ov_limits_v1"`
 	OvNeighbor6V1 *ebpf.Map `ebpf:"ov_neighbor6_v1"`
 	OvNeighborsV1 *ebpf.Map `ebpf:"ov_neighbors_v1"`
 	OvPortsV1     *ebpf.Map `ebpf:"ov_ports_v1"`
+	OvSimulatedV1 *ebpf.Map `ebpf:"ov_simulated_v1"`
 	OvSources6V1  *ebpf.Map `ebpf:"ov_sources6_v1"`
 	OvSourcesV1   *ebpf.Map `ebpf:"ov_sources_v1"`
 }
 
 func (m *tcMaps) Close() error {
 	return _TcClose(
+		m.OvBucketsV1,
 		m.OvCountersV1,
+		m.OvLimitsV1,
 		m.OvNeighbor6V1,
 		m.OvNeighborsV1,
 		m.OvPortsV1,
+		m.OvSimulatedV1,
 		m.OvSources6V1,
 		m.OvSourcesV1,
 	)

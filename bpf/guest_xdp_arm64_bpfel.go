@@ -13,12 +13,44 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type xdpOvBucket struct {
+	_       structs.HostLayout
+	From    uint64
+	Passed  uint64
+	Dropped uint64
+}
+
+type xdpOvBuckets struct {
+	_  structs.HostLayout
+	Of [16]xdpOvBucket
+}
+
+type xdpOvClass uint32
+
+const (
+	xdpOvClassOV_CLASS_ARP      xdpOvClass = 0
+	xdpOvClassOV_CLASS_ND       xdpOvClass = 1
+	xdpOvClassOV_CLASS_DHCP4    xdpOvClass = 2
+	xdpOvClassOV_CLASS_DHCP6    xdpOvClass = 3
+	xdpOvClassOV_CLASS_RA       xdpOvClass = 4
+	xdpOvClassOV_CLASS_DNS      xdpOvClass = 5
+	xdpOvClassOV_CLASS_METADATA xdpOvClass = 6
+	xdpOvClassOV_CLASS_ERROR    xdpOvClass = 7
+	xdpOvClassOV_CLASS_ECHO     xdpOvClass = 8
+)
+
 type xdpOvFeature uint32
 
 const (
 	xdpOvFeatureOV_FEATURE_ARP xdpOvFeature = 1
 	xdpOvFeatureOV_FEATURE_ND  xdpOvFeature = 2
 )
+
+type xdpOvLimit struct {
+	_        structs.HostLayout
+	Interval uint64
+	Saved    uint64
+}
 
 type xdpOvNeighbor struct {
 	_           structs.HostLayout
@@ -51,19 +83,34 @@ type xdpOvPort struct {
 type xdpOvReason uint32
 
 const (
-	xdpOvReasonOV_ANSWER_ARP         xdpOvReason = 0
-	xdpOvReasonOV_PASS_ARP_MISS      xdpOvReason = 1
-	xdpOvReasonOV_PASS_ARP_OWN       xdpOvReason = 2
-	xdpOvReasonOV_PASS_ARP_OTHER     xdpOvReason = 3
-	xdpOvReasonOV_DROP_ARP_SENDER    xdpOvReason = 4
-	xdpOvReasonOV_DROP_ARP_MALFORMED xdpOvReason = 5
-	xdpOvReasonOV_ANSWER_ND          xdpOvReason = 6
-	xdpOvReasonOV_PASS_ND_MISS       xdpOvReason = 7
-	xdpOvReasonOV_PASS_ND_OWN        xdpOvReason = 8
-	xdpOvReasonOV_PASS_ND_OTHER      xdpOvReason = 9
-	xdpOvReasonOV_DROP_ND_SENDER     xdpOvReason = 10
-	xdpOvReasonOV_DROP_ND_MALFORMED  xdpOvReason = 11
+	xdpOvReasonOV_ANSWER_ARP          xdpOvReason = 0
+	xdpOvReasonOV_PASS_ARP_MISS       xdpOvReason = 1
+	xdpOvReasonOV_PASS_ARP_OWN        xdpOvReason = 2
+	xdpOvReasonOV_PASS_ARP_OTHER      xdpOvReason = 3
+	xdpOvReasonOV_DROP_ARP_SENDER     xdpOvReason = 4
+	xdpOvReasonOV_DROP_ARP_MALFORMED  xdpOvReason = 5
+	xdpOvReasonOV_ANSWER_ND           xdpOvReason = 6
+	xdpOvReasonOV_PASS_ND_MISS        xdpOvReason = 7
+	xdpOvReasonOV_PASS_ND_OWN         xdpOvReason = 8
+	xdpOvReasonOV_PASS_ND_OTHER       xdpOvReason = 9
+	xdpOvReasonOV_DROP_ND_SENDER      xdpOvReason = 10
+	xdpOvReasonOV_DROP_ND_MALFORMED   xdpOvReason = 11
+	xdpOvReasonOV_DROP_LIMIT_ARP      xdpOvReason = 32
+	xdpOvReasonOV_DROP_LIMIT_ND       xdpOvReason = 33
+	xdpOvReasonOV_DROP_LIMIT_DHCP4    xdpOvReason = 34
+	xdpOvReasonOV_DROP_LIMIT_DHCP6    xdpOvReason = 35
+	xdpOvReasonOV_DROP_LIMIT_RA       xdpOvReason = 36
+	xdpOvReasonOV_DROP_LIMIT_DNS      xdpOvReason = 37
+	xdpOvReasonOV_DROP_LIMIT_METADATA xdpOvReason = 38
+	xdpOvReasonOV_DROP_LIMIT_ERROR    xdpOvReason = 39
+	xdpOvReasonOV_DROP_LIMIT_ECHO     xdpOvReason = 40
 )
+
+type xdpOvSimulatedKey struct {
+	_    structs.HostLayout
+	Mac  [6]uint8
+	Addr [16]uint8
+}
 
 type xdpOvSource struct {
 	_         structs.HostLayout
@@ -88,10 +135,13 @@ type xdpOvSourceKey struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	xdpMapOvBucketsV1   = "ov_buckets_v1"
 	xdpMapOvCountersV1  = "ov_counters_v1"
+	xdpMapOvLimitsV1    = "ov_limits_v1"
 	xdpMapOvNeighbor6V1 = "ov_neighbor6_v1"
 	xdpMapOvNeighborsV1 = "ov_neighbors_v1"
 	xdpMapOvPortsV1     = "ov_ports_v1"
+	xdpMapOvSimulatedV1 = "ov_simulated_v1"
 	xdpMapOvSources6V1  = "ov_sources6_v1"
 	xdpMapOvSourcesV1   = "ov_sources_v1"
 	xdpProgOvGuestXdp   = "ov_guest_xdp"
@@ -146,10 +196,13 @@ type xdpProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type xdpMapSpecs struct {
+	OvBucketsV1   *ebpf.MapSpec `ebpf:"ov_buckets_v1"`
 	OvCountersV1  *ebpf.MapSpec `ebpf:"ov_counters_v1"`
+	OvLimitsV1    *ebpf.MapSpec `ebpf:"ov_limits_v1"`
 	OvNeighbor6V1 *ebpf.MapSpec `ebpf:"ov_neighbor6_v1"`
 	OvNeighborsV1 *ebpf.MapSpec `ebpf:"ov_neighbors_v1"`
 	OvPortsV1     *ebpf.MapSpec `ebpf:"ov_ports_v1"`
+	OvSimulatedV1 *ebpf.MapSpec `ebpf:"ov_simulated_v1"`
 	OvSources6V1  *ebpf.MapSpec `ebpf:"ov_sources6_v1"`
 	OvSourcesV1   *ebpf.MapSpec `ebpf:"ov_sources_v1"`
 }
@@ -180,20 +233,26 @@ func (o *xdpObjects) Close() error {
 //
 // It can be passed to loadXdpObjects or ebpf.CollectionSpec.LoadAndAssign.
 type xdpMaps struct {
+	OvBucketsV1   *ebpf.Map `ebpf:"ov_buckets_v1"`
 	OvCountersV1  *ebpf.Map `ebpf:"ov_counters_v1"`
+	OvLimitsV1    *ebpf.Map `ebpf:"ov_limits_v1"`
 	OvNeighbor6V1 *ebpf.Map `ebpf:"ov_neighbor6_v1"`
 	OvNeighborsV1 *ebpf.Map `ebpf:"ov_neighbors_v1"`
 	OvPortsV1     *ebpf.Map `ebpf:"ov_ports_v1"`
+	OvSimulatedV1 *ebpf.Map `ebpf:"ov_simulated_v1"`
 	OvSources6V1  *ebpf.Map `ebpf:"ov_sources6_v1"`
 	OvSourcesV1   *ebpf.Map `ebpf:"ov_sources_v1"`
 }
 
 func (m *xdpMaps) Close() error {
 	return _XdpClose(
+		m.OvBucketsV1,
 		m.OvCountersV1,
+		m.OvLimitsV1,
 		m.OvNeighbor6V1,
 		m.OvNeighborsV1,
 		m.OvPortsV1,
+		m.OvSimulatedV1,
 		m.OvSources6V1,
 		m.OvSourcesV1,
 	)

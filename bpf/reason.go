@@ -20,6 +20,7 @@ const (
 	PassNDOther      Reason = xdpOvReasonOV_PASS_ND_OTHER      // other options, to somebody else
 	DropNDSender     Reason = xdpOvReasonOV_DROP_ND_SENDER     // not a sender that the interface may be
 	DropNDMalformed  Reason = xdpOvReasonOV_DROP_ND_MALFORMED  // truncated, through a router, not to be answered
+	dropLimit        Reason = xdpOvReasonOV_DROP_LIMIT_ARP     // that of the first class
 )
 
 // Verdict is what a program does with a frame.
@@ -53,15 +54,26 @@ var reasons = [...]struct {
 
 // Reasons lists every reason in the order of their numbers.
 func Reasons() []Reason {
-	all := make([]Reason, len(reasons))
-	for i := range all {
-		all[i] = Reason(i)
+	var all []Reason
+	for r := range reasons {
+		all = append(all, Reason(r))
+	}
+	for _, c := range Classes() {
+		all = append(all, c.Dropped())
 	}
 	return all
 }
 
+// class gives the class whose limit the reason is.
+func (r Reason) class() (Class, bool) {
+	return Class(r - dropLimit), r >= dropLimit && int(r-dropLimit) < len(classes)
+}
+
 // String gives the name without the verdict, such as "arp_sender"; an unknown number as "reason 63".
 func (r Reason) String() string {
+	if c, ok := r.class(); ok {
+		return "limit_" + c.String()
+	}
 	if int(r) >= len(reasons) {
 		return fmt.Sprintf("reason %d", uint32(r))
 	}
@@ -70,6 +82,9 @@ func (r Reason) String() string {
 
 // Verdict is what happened to the frames counted for r; "" for an unknown number.
 func (r Reason) Verdict() Verdict {
+	if _, ok := r.class(); ok {
+		return Drop
+	}
 	if int(r) >= len(reasons) {
 		return ""
 	}

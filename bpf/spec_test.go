@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"flag"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -76,11 +77,41 @@ func TestReasonsAreThoseOfC(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("reasons (-C +Go):\n%s", d)
 	}
-	if unknown := Reason(len(want)); unknown.Verdict() != "" || !strings.HasPrefix(unknown.String(), "reason ") {
+	if unknown := Reason(len(reasons)); unknown.Verdict() != "" || !strings.HasPrefix(unknown.String(), "reason ") {
 		t.Errorf("unknown reason: %q %q", unknown.Verdict(), unknown)
 	}
-	if n := spec.Maps[CountersMap].MaxEntries; len(want) > int(n) {
-		t.Errorf("%d reasons, %d counters", len(want), n)
+	if last, n := slices.Max(Reasons()), spec.Maps[CountersMap].MaxEntries; uint32(last) >= n {
+		t.Errorf("reason number %d, %d counters", last, n)
+	}
+}
+
+func TestClassesAreThoseOfC(t *testing.T) {
+	spec, err := Spec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	enum, ok := spec.Maps[LimitsMap].Key.(*btf.Enum)
+	if !ok {
+		t.Fatalf("key of %s is %v, not an enum", LimitsMap, spec.Maps[LimitsMap].Key)
+	}
+	want, got := map[Class]string{}, map[Class]string{}
+	for _, v := range enum.Values {
+		want[Class(v.Value)] = v.Name
+	}
+	for _, c := range Classes() {
+		got[c] = strings.ToUpper("OV_CLASS_" + c.String())
+		if parsed, ok := ParseClass(c.String()); !ok || parsed != c {
+			t.Errorf("%s is parsed as %s", c, parsed)
+		}
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("classes (-C +Go):\n%s", d)
+	}
+	if _, ok := ParseClass("none"); ok || !strings.HasPrefix(Class(len(classes)).String(), "class ") {
+		t.Error("an unknown class has a name")
+	}
+	if n := int(spec.Maps[LimitsMap].MaxEntries); len(want) > n || len(Buckets{}.Of) != n {
+		t.Errorf("%d classes, %d limits, %d buckets", len(want), n, len(Buckets{}.Of))
 	}
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 
 // ARP over Ethernet for IPv4 (RFC 826; probes and announcements: RFC 5227): the sender is guarded, a request for a known
-// lease of another interface is answered, everything else is left to Open vSwitch.
+// lease of another interface is answered, everything else is left to Open vSwitch, as
+// much of it as a port may send.
 
 #pragma once
 
@@ -43,6 +44,7 @@ static __always_inline int arp(ctx_t *ctx, const struct ov_port *port)
 	const struct ov_neighbor *target;
 	const struct arp_frame *req;
 	struct arp_frame answer;
+	enum ov_reason pass;
 	__u32 network_id;
 	bool request;
 
@@ -54,18 +56,23 @@ static __always_inline int arp(ctx_t *ctx, const struct ov_port *port)
 	if (!network_id || !mac_equal(req->eth_src, req->sha) || (!request && ipv4_zero(req->spa)))
 		return count(OV_DROP_ARP_SENDER, CTX_DROP);
 
+	pass = OV_PASS_ARP_OTHER;
 	if (!request)
-		return count(OV_PASS_ARP_OTHER, CTX_PASS);
+		goto pass;
+	pass = OV_PASS_ARP_OWN;
 	if (ipv4_equal(req->spa, req->tpa))
-		return count(OV_PASS_ARP_OWN, CTX_PASS);
+		goto pass;
 
+	pass = OV_PASS_ARP_MISS;
 	target = neighbor_lookup(network_id, req->tpa);
 	if (!target)
-		return count(OV_PASS_ARP_MISS, CTX_PASS);
+		goto pass;
+	pass = OV_PASS_ARP_OWN;
 	if (target->interface_id == port->interface_id)
-		return count(OV_PASS_ARP_OWN, CTX_PASS);
+		goto pass;
+	pass = OV_PASS_ARP_OTHER;
 	if (!mac_broadcast(req->eth_dst) && !mac_equal(req->eth_dst, target->mac))
-		return count(OV_PASS_ARP_OTHER, CTX_PASS);
+		goto pass;
 
 	answer.eth_type = req->eth_type;
 	answer.htype = req->htype;
@@ -80,4 +87,7 @@ static __always_inline int arp(ctx_t *ctx, const struct ov_port *port)
 	__builtin_memcpy(answer.spa, req->tpa, sizeof(answer.spa));
 	__builtin_memcpy(answer.tpa, req->spa, sizeof(answer.tpa));
 	return count(OV_ANSWER_ARP, ctx_answer(ctx, &answer, sizeof(answer)));
+
+pass:
+	return limited(ctx, OV_CLASS_ARP, pass);
 }

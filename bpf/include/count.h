@@ -18,6 +18,15 @@ enum ov_reason {
 	OV_PASS_ND_OTHER = 9, // other options, or to somebody else
 	OV_DROP_ND_SENDER = 10, // sender address or MAC is not one of the interface, or not the frame's
 	OV_DROP_ND_MALFORMED = 11, // truncated, through a router, or not a question that may be answered
+	OV_DROP_LIMIT_ARP = 32, // more than the port may send of that class; up to 47 in the order of enum ov_class
+	OV_DROP_LIMIT_ND = 33,
+	OV_DROP_LIMIT_DHCP4 = 34,
+	OV_DROP_LIMIT_DHCP6 = 35,
+	OV_DROP_LIMIT_RA = 36,
+	OV_DROP_LIMIT_DNS = 37,
+	OV_DROP_LIMIT_METADATA = 38,
+	OV_DROP_LIMIT_ERROR = 39,
+	OV_DROP_LIMIT_ECHO = 40,
 };
 
 #define OV_REASONS 64 // room, so that a new reason changes no map

@@ -40,6 +40,11 @@ static __always_inline bool ctx_head(ctx_t *ctx, __u32 len, const void **head)
 	return data + len <= (void *)(long)ctx->data_end;
 }
 
+static __always_inline bool ctx_load(ctx_t *ctx, __u32 offset, void *to, __u32 len)
+{
+	return bpf_skb_load_bytes(ctx, offset, to, len);
+}
+
 // By helper and not by store: a program that stores into the packet has a prologue that copies the head of every
 // cloned frame, and TCP sends clones.
 static __always_inline int ctx_answer(ctx_t *ctx, const void *head, __u32 len)

@@ -39,6 +39,12 @@ static __always_inline bool ctx_head(ctx_t *ctx, __u32 len, const void **head)
 	return data + len <= (void *)(long)ctx->data_end;
 }
 
+// ctx_load: copies len bytes from an offset, wherever they are; true where the frame is shorter. It leaves what ctx_head has given.
+static __always_inline bool ctx_load(ctx_t *ctx, __u32 offset, void *to, __u32 len)
+{
+	return bpf_xdp_load_bytes(ctx, offset, to, len);
+}
+
 // ctx_answer: overwrites the first len bytes of the frame and sends it back out of the port that it came in on.
 static __always_inline int ctx_answer(ctx_t *ctx, const void *head, __u32 len)
 {

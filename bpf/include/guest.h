@@ -13,25 +13,34 @@
 #include "port.h"
 #include "ipv4.h"
 #include "ipv6.h"
+#include "limit.h"
 #include "arp.h"
 #include "nd.h"
+#include "service.h"
 
 static __always_inline int guest(ctx_t *ctx)
 {
 	const struct ov_port *port;
+	enum ov_class class = NO_CLASS;
 	const struct ethhdr *eth;
 
-	// The type before the port: bulk traffic costs comparisons, not a look into a map.
+	// The type before the port: bulk traffic costs comparisons, and a look into a map only where it may be for the host itself.
 	if (!ctx_head(ctx, sizeof(*eth), (const void **)&eth) || ctx_tagged(ctx))
 		return CTX_PASS;
 	if (eth->h_proto == bpf_htons(ETH_P_ARP)) {
 		port = port_lookup(ctx, OV_FEATURE_ARP);
 		if (port)
 			return arp(ctx, port);
-	} else if (eth->h_proto == bpf_htons(ETH_P_IPV6) && nd_solicits(ctx)) {
-		port = port_lookup(ctx, OV_FEATURE_ND);
-		if (port)
-			return nd(ctx, port);
+		class = OV_CLASS_ARP;
+	} else if (eth->h_proto == bpf_htons(ETH_P_IPV6)) {
+		if (nd_solicits(ctx)) {
+			port = port_lookup(ctx, OV_FEATURE_ND);
+			if (port)
+				return nd(ctx, port);
+		}
+		class = ipv6_class(ctx);
+	} else if (eth->h_proto == bpf_htons(ETH_P_IP)) {
+		class = ipv4_class(ctx);
 	}
-	return CTX_PASS;
+	return class == NO_CLASS || within(ctx, class) ? CTX_PASS : exceeded(class);
 }

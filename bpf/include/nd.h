@@ -92,41 +92,47 @@ static __always_inline int nd(ctx_t *ctx, const struct ov_port *port)
 	const struct nd_frame *full;
 	const struct nd_plain *req;
 	struct nd_frame answer;
+	enum ov_reason pass;
 	bool option, spoofed = false;
 	__u32 network_id;
 
 	if (!ctx_head(ctx, sizeof(*req), (const void **)&req) || !nd_wellformed(req))
 		return count(OV_DROP_ND_MALFORMED, CTX_DROP);
+	pass = OV_PASS_ND_OWN;
 	if (ipv6_zero(req->ip.src))
-		return count(OV_PASS_ND_OWN, CTX_PASS);
+		goto pass;
+	pass = OV_PASS_ND_OTHER;
 	option = req->ip.length == bpf_htons(ND_FULL);
 	if (option) {
 		if (!ctx_head(ctx, sizeof(*full), (const void **)&full) || full->option_length != 1)
 			return count(OV_DROP_ND_MALFORMED, CTX_DROP);
 		if (full->option != ND_SOURCE_LINK)
-			return count(OV_PASS_ND_OTHER, CTX_PASS);
+			goto pass;
 		req = &full->nd;
 		// Here, as the verifier of Linux 6.1 forgets what is behind the message.
 		spoofed = !mac_equal(full->option_mac, req->ip.eth_src);
 	} else if (req->ip.length != bpf_htons(ND_PLAIN)) {
 		if (bpf_ntohs(req->ip.length) < ND_FULL)
 			return count(OV_DROP_ND_MALFORMED, CTX_DROP);
-		return count(OV_PASS_ND_OTHER, CTX_PASS);
+		goto pass;
 	}
 
 	network_id = source6_network(port, req->ip.src, req->ip.eth_src);
 	if (!network_id || spoofed)
 		return count(OV_DROP_ND_SENDER, CTX_DROP);
 
+	pass = OV_PASS_ND_MISS;
 	target = neighbor6_lookup(network_id, req->target);
 	if (!target)
-		return count(OV_PASS_ND_MISS, CTX_PASS);
+		goto pass;
+	pass = OV_PASS_ND_OWN;
 	if (target->interface_id == port->interface_id)
-		return count(OV_PASS_ND_OWN, CTX_PASS);
+		goto pass;
+	pass = OV_PASS_ND_OTHER;
 	// A question to everybody has the option (RFC 4861, section 4.3), as the answer to it must.
 	if (!(option && ipv6_solicited_node(req->ip.dst, req->target) && mac_of_ipv6(req->ip.eth_dst, req->ip.dst)) &&
 	    !(ipv6_equal(req->ip.dst, req->target) && mac_equal(req->ip.eth_dst, target->mac)))
-		return count(OV_PASS_ND_OTHER, CTX_PASS);
+		goto pass;
 
 	mac_copy(answer.nd.ip.eth_dst, req->ip.eth_src);
 	mac_copy(answer.nd.ip.eth_src, target->mac);
@@ -150,4 +156,7 @@ static __always_inline int nd(ctx_t *ctx, const struct ov_port *port)
 	if (option)
 		return count(OV_ANSWER_ND, ctx_answer(ctx, &answer, sizeof(answer)));
 	return count(OV_ANSWER_ND, ctx_answer(ctx, &answer, sizeof(answer.nd)));
+
+pass:
+	return limited(ctx, OV_CLASS_ND, pass);
 }

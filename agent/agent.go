@@ -21,6 +21,7 @@ import (
 	agentsync "github.com/openvnet/openvnet/agent/sync"
 	"github.com/openvnet/openvnet/dataplane/link"
 	"github.com/openvnet/openvnet/dataplane/ovs"
+	"github.com/openvnet/openvnet/dataplane/pipeline"
 	"github.com/openvnet/openvnet/internal/version"
 	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/model/wire"
@@ -37,6 +38,7 @@ type Options struct {
 	Socket   string       // required: path of the local socket
 	Uplink   string       // optional: name of the NIC that is a port of the bridge
 	BPFDir   string       // optional: directory in a bpf file system for the fast path's pins; no fast path without
+	Limits   []string     // optional: limits of ports other than declared, as pipeline.ParseLimits reads them
 	TLS      *tls.Config  // optional: of managers with https URLs
 	Logger   *slog.Logger // required
 }
@@ -68,7 +70,11 @@ func New(opts Options) (*Agent, error) {
 	}
 	a := &Agent{opts: opts, replica: newReplica(), wake: make(chan struct{}, 1), tunnels: make(chan struct{}, 1), sessions: make(chan *session), known: make(chan model.DPID, 1)}
 	a.services = newServices(&desk{replica: a.replica, log: opts.Logger, wake: a.poke})
-	var err error
+	limits, err := pipeline.ParseLimits(opts.Limits)
+	if err != nil {
+		return nil, err
+	}
+	a.replica.limit(limits)
 	if a.bridge, err = ovs.NewBridge(ovs.BridgeOptions{OVSDB: opts.OVSDB, Name: opts.Bridge, Uplink: opts.Uplink, Logger: opts.Logger}); err != nil {
 		return nil, err
 	}

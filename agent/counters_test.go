@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/openvnet/openvnet/agent/local"
+	"github.com/openvnet/openvnet/dataplane/fastpath"
 	"github.com/openvnet/openvnet/dataplane/ovs"
 	"github.com/openvnet/openvnet/dataplane/ovs/ovstest"
 	"github.com/openvnet/openvnet/dataplane/pipeline"
@@ -82,6 +83,41 @@ func TestLanesAreBounded(t *testing.T) {
 	for _, l := range s.status() {
 		if want := map[string]uint64{"learn": laneSize + 10, "reject": 1}[l.Class]; l.Packets != want {
 			t.Errorf("%s: %d packets, want %d", l.Class, l.Packets, want)
+		}
+	}
+}
+
+// Limits and what ports have had of them stand by port and class, once for each place that counts.
+func TestLimits(t *testing.T) {
+	r := newReplica()
+	r.limit(pipeline.Limits{"dns": {Rate: 7, Burst: 8}})
+	r.load("s", "dp-0", 1, slices.Concat(base(), guest(1, "dp-0", "p1")), true)
+	r.setPorts(bridge(port("p1", "", 11), port("p2", "", 12)))
+	meters := map[uint32]ovs.MeterCount{
+		pipeline.PuntDNS.Meter(11): {Passed: 1, Dropped: 2}, pipeline.PuntDNS.Meter(12): {Dropped: 3}, pipeline.PuntDNS.Meter(13): {}, pipeline.PuntDNS.Meter(pipeline.HostSlot): {},
+	}
+	programs := map[string][]fastpath.Limited{"p1": {{Class: "arp", Passed: 4, Dropped: 5}, {Class: "dns", Passed: 6}, {Class: "unknown"}}, "p9": {{Class: "arp"}}}
+	got := r.limits(meters, programs)
+	for n := range got {
+		if got[n].Doc == "" {
+			t.Errorf("%s has no words", got[n].Class)
+		}
+		got[n].Doc = ""
+	}
+	arp := slices.IndexFunc(pipeline.Limits(nil).Ports(), func(l pipeline.PortLimit) bool { return l.Name == "arp" })
+	declared := pipeline.Limits(nil).Ports()[arp].Limit
+	want := []local.Limit{
+		{Port: "p1", Interface: "if-b", Class: "arp", Where: "fast path", Rate: declared.Rate, Burst: declared.Burst, Passed: 4, Dropped: 5},
+		{Port: "p1", Interface: "if-b", Class: "dns", Where: "fast path", Rate: 7, Burst: 8, Passed: 6},
+		{Port: "p1", Interface: "if-b", Class: "dns", Where: "meter", Rate: 7, Burst: 8, Passed: 1, Dropped: 2},
+		{Port: "p2", Class: "dns", Where: "meter", Rate: 7, Burst: 8, Dropped: 3},
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	if m := r.state.Meters; m != nil {
+		if got, ok := m.Get(pipeline.PuntDNS.Meter(11)); !ok || got.Rate != 7 || got.Burst != 8 {
+			t.Errorf("the meter is %+v", got)
 		}
 	}
 }

@@ -54,6 +54,8 @@ func (f *fast) apply(ctx context.Context, w *work) error {
 		Ports:     slices.Collect(maps.Values(w.full.Ports)),
 		Sources:   slices.Collect(maps.Values(w.full.Sources)),
 		Neighbors: slices.Collect(maps.Values(w.full.Neighbors)),
+		Limits:    slices.Collect(maps.Values(w.full.Limits)),
+		Simulated: slices.Collect(maps.Values(w.full.Simulated)),
 	}
 	if err := s.Replace(state.Unit{Kind: "host"}, items, &state.Changes{}); err != nil {
 		return err
@@ -70,11 +72,17 @@ func (f *fast) owner(s *state.State, e *fastpath.ItemError) state.Unit {
 	var u state.Unit
 	switch k := e.Key.(type) {
 	case string:
-		u, _ = s.Ports.Unit(k)
+		if e.Kind == fastpath.KindLimit {
+			u, _ = s.Limits.Unit(k)
+		} else {
+			u, _ = s.Ports.Unit(k)
+		}
 	case state.SourceKey:
 		u, _ = s.Sources.Unit(k)
 	case state.NeighborKey:
 		u, _ = s.Neighbors.Unit(k)
+	case state.SimulatedKey:
+		u, _ = s.Simulated.Unit(k)
 	}
 	return u
 }
@@ -93,6 +101,22 @@ func (f *fast) hooks() map[string]string {
 		hooks[p.Name] = p.Hook.String()
 	}
 	return hooks
+}
+
+// limited gives what ports have sent of classes that are limited, by the port's name.
+func (f *fast) limited() (map[string][]fastpath.Limited, error) {
+	if f.driver == nil {
+		return nil, nil
+	}
+	d, err := f.driver.Dump()
+	if err != nil {
+		return nil, err
+	}
+	all := map[string][]fastpath.Limited{}
+	for _, p := range d.Ports {
+		all[p.Name] = p.Limited
+	}
+	return all, nil
 }
 
 // drops gives the counters of frames that the programs dropped.
@@ -115,7 +139,7 @@ func (f *fast) drops() []local.Drop {
 
 // maps gives the entries in words.
 func (f *fast) maps(n pipeline.Names) (local.Maps, error) {
-	m := local.Maps{Ports: []local.MapPort{}, Sources: []local.MapSource{}, Neighbors: []local.MapNeighbor{}, Counters: []local.MapCounter{}}
+	m := local.Maps{Ports: []local.MapPort{}, Sources: []local.MapSource{}, Neighbors: []local.MapNeighbor{}, Simulated: []local.MapSimulated{}, Counters: []local.MapCounter{}}
 	if f.driver == nil {
 		return m, nil
 	}
@@ -131,6 +155,13 @@ func (f *fast) maps(n pipeline.Names) (local.Maps, error) {
 	}
 	for _, x := range d.Neighbors {
 		m.Neighbors = append(m.Neighbors, local.MapNeighbor{Network: n.Domain(x.Network), Addr: x.Addr, MAC: x.MAC, Interface: n.Interface(x.Interface)})
+	}
+	for _, x := range d.Simulated {
+		s := local.MapSimulated{MAC: x.MAC, Interface: n.Interface(x.Interface)}
+		if x.Addr.IsValid() {
+			s.Addr = x.Addr.String()
+		}
+		m.Simulated = append(m.Simulated, s)
 	}
 	for _, c := range d.Counters {
 		m.Counters = append(m.Counters, local.MapCounter{Name: fmt.Sprintf("%s %s", c.Verdict, c.Reason), Value: c.Frames})

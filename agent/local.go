@@ -16,6 +16,8 @@ import (
 
 	"github.com/openvnet/openvnet/agent/local"
 	"github.com/openvnet/openvnet/dataplane/compile"
+	"github.com/openvnet/openvnet/dataplane/fastpath"
+	"github.com/openvnet/openvnet/dataplane/ovs"
 	"github.com/openvnet/openvnet/dataplane/pipeline"
 	"github.com/openvnet/openvnet/model/reason"
 	"github.com/openvnet/openvnet/services/dhcp"
@@ -46,6 +48,7 @@ func (a *Agent) serveLocal(ctx context.Context) error {
 	mux.HandleFunc("GET "+local.PathDrops, answer(a.localDrops))
 	mux.HandleFunc("GET "+local.PathMaps, answer(a.localMaps))
 	mux.HandleFunc("GET "+local.PathCounters, answer(a.localCounters))
+	mux.HandleFunc("GET "+local.PathLimits, answer(a.localLimits))
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
 	defer stop()
@@ -191,6 +194,56 @@ func (a *Agent) localMaps(*http.Request) (local.Maps, error) {
 	a.replica.mu.RLock()
 	defer a.replica.mu.RUnlock()
 	return a.fast.maps(a.replica.in.Names())
+}
+
+// localLimits gives what each port may ask the host for, and what it has had: at its program, and at the meters of packets for the agent.
+func (a *Agent) localLimits(r *http.Request) ([]local.Limit, error) {
+	s := a.services.current.Load()
+	if s == nil {
+		return nil, errNoSwitch
+	}
+	meters, err := s.Meters(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	programs, err := a.fast.limited()
+	if err != nil {
+		return nil, err
+	}
+	return a.replica.limits(meters, programs), nil
+}
+
+// limits puts limits and counters together, by port and class.
+func (r *replica) limits(meters map[uint32]ovs.MeterCount, programs map[string][]fastpath.Limited) []local.Limit {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	out := []local.Limit{}
+	for slot, port := range r.in.Names().Slot {
+		p, _ := r.in.Bridge.Port(port)
+		l := local.Limit{Port: port}
+		for _, i := range r.in.InterfacesOfPort(p) {
+			if own, ok := r.in.PortOf(i); ok && own == p {
+				l.Interface = i
+			}
+		}
+		for _, c := range r.in.Bridge.Limits.Ports() {
+			l.Class, l.Doc, l.Rate, l.Burst = c.Name, c.Doc, c.Rate, c.Burst
+			for _, had := range programs[port] {
+				if c.Program && had.Class == c.Name {
+					l.Where, l.Passed, l.Dropped = "fast path", had.Passed, had.Dropped
+					out = append(out, l)
+				}
+			}
+			if had, ok := meters[c.Class.Meter(slot)]; ok && c.Class != 0 {
+				l.Where, l.Passed, l.Dropped = "meter", had.Passed, had.Dropped
+				out = append(out, l)
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b local.Limit) int {
+		return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.Class, b.Class), cmp.Compare(a.Where, b.Where))
+	})
+	return out
 }
 
 // mentions reports whether a flow's words name the object.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/openvnet/openvnet/dataplane/compile"
 	"github.com/openvnet/openvnet/dataplane/ovs"
+	"github.com/openvnet/openvnet/dataplane/pipeline"
 	"github.com/openvnet/openvnet/dataplane/state"
 	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/model/graph"
@@ -45,6 +46,14 @@ func newReplica() *replica {
 	r.in = compile.Input{X: span.New(graph.New()), Bridge: compile.NewBridge()}
 	r.compile(slices.Values([]state.Unit{compile.HostUnit()}))
 	return r
+}
+
+// limit sets limits of ports, before there is a share.
+func (r *replica) limit(l pipeline.Limits) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.in.Bridge.Limits = l
+	r.compile(slices.Values([]state.Unit{compile.HostUnit()}))
 }
 
 // load takes a whole share: of the disk (complete is false) or of the manager. Objects that are equal to what is there cost

@@ -21,6 +21,7 @@ const (
 	PathDrops    = "/v1/drops"
 	PathMaps     = "/v1/maps"
 	PathCounters = "/v1/counters" // ?object=UUID
+	PathLimits   = "/v1/limits"
 )
 
 // Status is how the agent is.
@@ -92,12 +93,26 @@ type Counter struct {
 	Bytes    uint64 `json:"bytes"`
 }
 
+// Limit is what a port may ask the host for, of a class, and what it has had.
+type Limit struct {
+	Port      string `json:"port"`
+	Interface string `json:"interface"`
+	Class     string `json:"class"`
+	Doc       string `json:"doc"`
+	Where     string `json:"where"` // fast path: the program at the port; meter: of packets for the agent
+	Rate      uint32 `json:"rate"`  // packets per second
+	Burst     uint32 `json:"burst"` // packets
+	Passed    uint64 `json:"passed"`
+	Dropped   uint64 `json:"dropped"`
+}
+
 // Maps are the entries of the fast path.
 type Maps struct {
-	Ports     []MapPort     `json:"ports"`
-	Sources   []MapSource   `json:"sources"`
-	Neighbors []MapNeighbor `json:"neighbors"`
-	Counters  []MapCounter  `json:"counters"`
+	Ports     []MapPort      `json:"ports"`
+	Sources   []MapSource    `json:"sources"`
+	Neighbors []MapNeighbor  `json:"neighbors"`
+	Simulated []MapSimulated `json:"simulated"`
+	Counters  []MapCounter   `json:"counters"`
 }
 
 // MapPort is a port at which the fast path's program sits.
@@ -124,6 +139,13 @@ type MapNeighbor struct {
 	Addr      netip.Addr `json:"addr"`
 	MAC       model.MAC  `json:"mac"`
 	Interface string     `json:"interface"`
+}
+
+// MapSimulated is a MAC address of a simulated interface, or one of its addresses, by which what is for it is limited.
+type MapSimulated struct {
+	MAC       model.MAC `json:"mac"`
+	Addr      string    `json:"addr,omitempty"`
+	Interface string    `json:"interface"`
 }
 
 // MapCounter is one of the fast path's counters.

@@ -19,6 +19,7 @@ import (
 	"github.com/openvnet/openvnet/agent"
 	"github.com/openvnet/openvnet/agent/join"
 	"github.com/openvnet/openvnet/agent/local"
+	"github.com/openvnet/openvnet/dataplane/pipeline"
 	"github.com/openvnet/openvnet/internal/config"
 	"github.com/openvnet/openvnet/internal/version"
 )
@@ -109,11 +110,21 @@ port and owns its flows. Stopping or killing vna changes nothing in the data pla
 	f.StringVar(&opts.OpenFlow, "openflow", "", "address of the bridge's OpenFlow (default: the bridge's .mgmt socket beside the database's)")
 	f.StringVar(&opts.StateDir, "state-dir", defaultStateDir, "directory for the replica and the host's identity")
 	f.StringVar(&opts.BPFDir, "bpffs", "", "directory in a bpf file system for the eBPF fast path, for example /sys/fs/bpf/openvnet; no fast path without")
+	f.StringSliceVar(&opts.Limits, "limit", nil, "what a port may ask the host for, as CLASS=RATE/BURST in packets per second and packets; may be repeated. Classes: "+classes())
 	f.StringVar(&opts.Socket, "socket", local.DefaultSocket, "unix socket for vnctl host")
 	f.BoolVar(&insecure, "insecure", false, "go without certificates: neither side knows the other")
 	f.TextVar(&level, "log-level", slog.LevelInfo, "debug, info, warn or error")
 	cmd.AddCommand(newJoinCommand())
 	return cmd
+}
+
+// classes gives the classes that ports have limits of, with the limits that they have if nothing is said.
+func classes() string {
+	var all []string
+	for _, l := range (pipeline.Limits{}).Ports() {
+		all = append(all, l.Name+"="+l.Limit.String())
+	}
+	return strings.Join(all, " ")
 }
 
 // identify takes up the host's identity, and what the options leave open from it.

@@ -40,6 +40,7 @@ type Bridge struct {
 	Uplink  flow.Port // the NIC's port; 0: none
 	Tunnels Tunnels
 	NoND    bool // its datapath refuses Advertisement; see SetNoND
+	Limits  pipeline.Limits
 
 	known
 	ports   map[string]Port // by name

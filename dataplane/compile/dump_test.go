@@ -36,6 +36,12 @@ func pretty(p state.Full) string {
 	for _, x := range p.Neighbors {
 		lines = append(lines, fmt.Sprintf("neighbor %+v", x))
 	}
+	for _, x := range p.Limits {
+		lines = append(lines, fmt.Sprintf("fast limit %+v", x))
+	}
+	for _, x := range p.Simulated {
+		lines = append(lines, fmt.Sprintf("fast simulated %+v", x))
+	}
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")
 }

@@ -45,7 +45,12 @@ func (in *Input) host() (state.Items, error) {
 	}
 	var items state.Items
 	for _, c := range pipeline.PuntClasses {
-		toAgent(b, &items, 0, pipeline.HostSlot, c.Class)
+		in.toAgent(b, &items, 0, pipeline.HostSlot, c.Class)
+	}
+	for _, l := range in.Bridge.Limits.Ports() {
+		if l.Program {
+			items.Limits = append(items.Limits, state.FastLimit{Class: l.Name, Rate: l.Rate, Burst: l.Burst})
+		}
 	}
 	b.Drop(pipeline.GuardMAC, prioFirst, reason.Tagged, flow.VLANVID.Masked(flow.VLANPresent, flow.VLANPresent))
 

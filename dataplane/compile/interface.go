@@ -119,6 +119,7 @@ func (in *Input) iface(uuid string) (state.Items, error) {
 		if here {
 			echo(b, s)
 			closed(b, s)
+			items.Simulated = append(items.Simulated, simulated(i, s)...)
 			in.reachable(b, &items, i, s)
 		}
 		in.towardsSimulated(b, i, s)
@@ -232,15 +233,15 @@ func (in *Input) asks(b *pipeline.Builder, items *state.Items, i *model.Interfac
 				continue
 			}
 		}
-		toAgent(b, items, i.ID, slot, c.Class)
+		in.toAgent(b, items, i.ID, slot, c.Class)
 	}
 }
 
 // toAgent leads packets of a class to the agent, of an interface or with id 0 of nobody's port, through the meter of a slot. The meter is the controller action's: before it,
 // it would drop what a copy was made of, too.
-func toAgent(b *pipeline.Builder, items *state.Items, ingress uint32, slot pipeline.Slot, class pipeline.PuntClass) {
+func (in *Input) toAgent(b *pipeline.Builder, items *state.Items, ingress uint32, slot pipeline.Slot, class pipeline.PuntClass) {
 	for _, c := range pipeline.PuntClasses {
-		limit := c.Port
+		limit := in.Bridge.Limits.Port(class)
 		if ingress == 0 {
 			limit = c.Host
 		}
@@ -331,36 +332,53 @@ func (in *Input) served(own *pipeline.Builder, i *model.Interface, s Station) {
 	}
 }
 
-// fast gives the interface's entry in the fast path. The program guards ARP and neighbour solicitations by the interface's own addresses, and knows of one
-// MAC address only that it may ask with before it has an IPv4 address; it makes no copies, and does not tell who comes. What is not so has no program.
-func (in *Input) fast(items *state.Items, i *model.Interface, p Port, stations []Station) {
-	for _, ml := range graph.Children[*model.MACLease](in.X.Graph(), i.UUID, "mac_leases.interface_uuid") {
-		if ml.SegmentUUID != "" {
-			return
-		}
+// simulated gives what programs at ports know the station by, as what is for it is limited.
+func simulated(i *model.Interface, s Station) []state.Simulated {
+	all := []state.Simulated{{MAC: s.MAC, Interface: i.ID}}
+	for _, a := range s.Addrs {
+		all = append(all, state.Simulated{MAC: s.MAC, Addr: a.Addr, Interface: i.ID})
 	}
-	if in.arriving(i) || p.Ifindex == 0 || in.mirrored(i, model.MirrorEgress) || in.mirrored(i, model.MirrorIngress) {
+	return all
+}
+
+// fast gives the interface's entry in the fast path. The program limits what the port asks the host for; if it can, it answers and guards as well.
+func (in *Input) fast(items *state.Items, i *model.Interface, p Port, stations []Station) {
+	if p.Ifindex == 0 {
 		return
 	}
+	entry := state.FastPort{Name: p.Name, Ifindex: p.Ifindex, Interface: i.ID, Hook: state.HookAuto}
 	stations = slices.DeleteFunc(slices.Clone(stations), func(s Station) bool { return !s.Domain.Present })
+	if items.Sources = in.sources(i, stations); items.Sources != nil {
+		entry.Guard = true
+		if asks := first(stations, netip.Addr.Is4); asks != nil {
+			entry.Network, entry.MAC = asks.Domain.Number, asks.MAC
+		}
+	}
+	items.Ports = []state.FastPort{entry}
+}
+
+// sources gives the addresses by which the program guards the interface, none if it cannot: it guards ARP and neighbour solicitations by the interface's own addresses, and
+// knows of one MAC address only that it may ask with before it has an IPv4 address; it makes no copies, and does not tell who comes.
+func (in *Input) sources(i *model.Interface, stations []Station) []state.FastSource {
+	for _, ml := range graph.Children[*model.MACLease](in.X.Graph(), i.UUID, "mac_leases.interface_uuid") {
+		if ml.SegmentUUID != "" {
+			return nil
+		}
+	}
+	if in.arriving(i) || in.mirrored(i, model.MirrorEgress) || in.mirrored(i, model.MirrorIngress) {
+		return nil
+	}
 	var sources []state.FastSource
 	seen := map[state.SourceKey]bool{}
 	for _, s := range stations {
 		for _, a := range s.Addrs {
 			src := state.FastSource{Interface: i.ID, Addr: a.Addr, MAC: s.MAC, Network: s.Domain.Number}
 			if seen[src.Key()] || len(sources) > 0 && s.MAC != sources[0].MAC {
-				return
+				return nil
 			}
 			seen[src.Key()] = true
 			sources = append(sources, src)
 		}
 	}
-	if len(sources) == 0 {
-		return
-	}
-	entry := state.FastPort{Name: p.Name, Ifindex: p.Ifindex, Interface: i.ID, Hook: state.HookAuto}
-	if asks := first(stations, netip.Addr.Is4); asks != nil {
-		entry.Network, entry.MAC = asks.Domain.Number, asks.MAC
-	}
-	items.Sources, items.Ports = sources, []state.FastPort{entry}
+	return sources
 }

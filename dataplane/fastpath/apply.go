@@ -22,7 +22,7 @@ type Work struct {
 
 // Sync reads back what is in the kernel and makes it what s says; nothing is kept from before, so it is also what puts right
 // whatever went wrong. New entries first, then ports, deletions last, so that no port is ever served by half of its
-// entries. Of s only Ports, Sources and Neighbors count; it is only read.
+// entries. Of s only Ports, Sources, Neighbors, Limits and Simulated count; it is only read.
 //
 // The error is Errors where single items failed (they need another Sync, or an Apply that sets them again), and any other
 // error where reading back failed or ctx ended; then nothing has been deleted.
@@ -35,7 +35,7 @@ func (d *Driver) Sync(ctx context.Context, s *state.State) (Work, error) {
 	return r.work, r.result()
 }
 
-// Apply makes the changes of c, of which only Ports, Sources and Neighbors count, in the same order as Sync. It costs as
+// Apply makes the changes of c, of which only these count, in the same order as Sync. It costs as
 // much as there is in c. It refuses with ErrNotSynced before the first Sync. For the other errors see Sync.
 func (d *Driver) Apply(ctx context.Context, c *state.Changes) (Work, error) {
 	if !d.synced {
@@ -86,6 +86,14 @@ func (r *run) sync(s *state.State) error {
 	if err != nil {
 		return err
 	}
+	limits, err := k.limits.all()
+	if err != nil {
+		return err
+	}
+	simulated, err := k.simulated.all()
+	if err != nil {
+		return err
+	}
 	attached, err := k.links.attached()
 	if err != nil {
 		return err
@@ -93,6 +101,8 @@ func (r *run) sync(s *state.State) error {
 
 	put(r, KindNeighbor, k.neighbors, s.Neighbors.All(), neighbors)
 	put(r, KindSource, k.sources, s.Sources.All(), sources)
+	put(r, KindLimit, k.limits, s.Limits.All(), limits)
+	put(r, KindSimulated, k.simulated, s.Simulated.All(), simulated)
 	gone := d.remember(attached)
 	r.setPorts(s.Ports.All(), func(name string, ifindex int) bool {
 		p, ok := s.Ports.Get(name)
@@ -117,6 +127,8 @@ func (r *run) sync(s *state.State) error {
 	}
 	remove(r, KindSource, k.sources, missing(sources, s.Sources))
 	remove(r, KindNeighbor, k.neighbors, missing(neighbors, s.Neighbors))
+	remove(r, KindLimit, k.limits, missing(limits, s.Limits))
+	remove(r, KindSimulated, k.simulated, missing(simulated, s.Simulated))
 	pruned, err := k.links.prune()
 	r.work.Pins += len(pruned)
 	for _, name := range pruned {
@@ -129,6 +141,8 @@ func (r *run) apply(c *state.Changes) error {
 	d, k := r.driver, &r.driver.kernel
 	put(r, KindNeighbor, k.neighbors, maps.All(c.Neighbors.Set), nil)
 	put(r, KindSource, k.sources, maps.All(c.Sources.Set), nil)
+	put(r, KindLimit, k.limits, maps.All(c.Limits.Set), nil)
+	put(r, KindSimulated, k.simulated, maps.All(c.Simulated.Set), nil)
 	before := map[string]int{} // ifindex of the ports that change
 	for name := range c.Ports.Set {
 		if ifindex, ok := d.ifindex[name]; ok {
@@ -162,6 +176,8 @@ func (r *run) apply(c *state.Changes) error {
 	}
 	remove(r, KindSource, k.sources, maps.Keys(c.Sources.Del))
 	remove(r, KindNeighbor, k.neighbors, maps.Keys(c.Neighbors.Del))
+	remove(r, KindLimit, k.limits, maps.Keys(c.Limits.Del))
+	remove(r, KindSimulated, k.simulated, maps.Keys(c.Simulated.Del))
 	return r.ctx.Err()
 }
 

@@ -32,7 +32,7 @@ func veth(names map[int]string) map[int]device {
 }
 
 func port(name string, ifindex int, iface uint32, hook state.FastHook) state.FastPort {
-	return state.FastPort{Name: name, Ifindex: ifindex, Interface: iface, Network: 100, MAC: macOf(iface), Hook: hook}
+	return state.FastPort{Name: name, Ifindex: ifindex, Interface: iface, Network: 100, MAC: macOf(iface), Hook: hook, Guard: true}
 }
 
 func macOf(iface uint32) model.MAC { return model.MAC{2, 0, 0, 0, byte(iface >> 8), byte(iface)} }
@@ -74,6 +74,15 @@ var scenes = map[string]scene{
 		Ports: []state.FastPort{port("ta", 15, 1, state.HookAuto), port("tb", 16, 1, state.HookXDPGeneric)}}},
 	"the kernel's datapath": {map[int]device{25: {name: "ka", kind: "veth", inKernel: true}, 26: {name: "kb", kind: "tuntap", inKernel: true}, 27: {name: "kc", kind: "openvswitch", inKernel: true}}, state.Items{
 		Ports: []state.FastPort{port("ka", 25, 1, state.HookAuto), port("kb", 26, 2, state.HookXDPNative), port("kc", 27, 3, state.HookAuto)}}},
+	"limits": {veth(map[int]string{5: "a", 6: "b"}), state.Items{
+		Ports:     []state.FastPort{port("a", 5, 1, state.HookAuto), {Name: "b", Ifindex: 6, Interface: 2}},
+		Sources:   []state.FastSource{source(1)},
+		Limits:    []state.FastLimit{{Class: "arp", Rate: 200, Burst: 100}, {Class: "dns", Rate: 1000, Burst: 1000}},
+		Simulated: []state.Simulated{{MAC: macOf(9), Interface: 9}, {MAC: macOf(9), Addr: addr(9), Interface: 9}}}},
+	"other limits": {veth(map[int]string{5: "a"}), state.Items{
+		Ports:     []state.FastPort{{Name: "a", Ifindex: 5, Interface: 1}},
+		Limits:    []state.FastLimit{{Class: "arp", Rate: 300, Burst: 100}},
+		Simulated: []state.Simulated{{MAC: macOf(9), Addr: addr(9), Interface: 8}}}},
 	"moved leases": {veth(map[int]string{5: "a"}), state.Items{
 		Ports:     []state.FastPort{port("a", 5, 1, state.HookAuto)},
 		Sources:   []state.FastSource{{Interface: 1, Addr: addr(1), MAC: macOf(9), Network: 200}},
@@ -113,7 +122,7 @@ func fakeDriver(f *fakeKernel) *Driver {
 
 // picture is what a kernel must hold for a scene.
 func (f *fakeKernel) picture() any {
-	return fmt.Sprintf("%v\n%v\n%v\n%v", f.ports.entries, f.sources.entries, f.neighbors.entries, f.pins)
+	return fmt.Sprintf("%v\n%v\n%v\n%v\n%v\n%v", f.ports.entries, f.sources.entries, f.neighbors.entries, f.limits.entries, f.simulated.entries, f.pins)
 }
 
 func pictureOf(t *testing.T, s scene) any {
@@ -140,6 +149,12 @@ func pictureOf(t *testing.T, s scene) any {
 	}
 	for _, x := range s.items.Neighbors {
 		f.neighbors.entries[x.Key()] = x
+	}
+	for _, x := range s.items.Limits {
+		f.limits.entries[x.Class] = x
+	}
+	for _, x := range s.items.Simulated {
+		f.simulated.entries[x.Key()] = x
 	}
 	return f.picture()
 }
@@ -216,9 +231,9 @@ func checkOrder(t *testing.T, log []string) {
 	t.Helper()
 	rank := func(op string) int {
 		switch {
-		case strings.HasPrefix(op, "put source"), strings.HasPrefix(op, "put neighbor"):
+		case strings.HasPrefix(op, "put source"), strings.HasPrefix(op, "put neighbor"), strings.HasPrefix(op, "put limit"), strings.HasPrefix(op, "put simulated"):
 			return 0
-		case strings.HasPrefix(op, "remove source"), strings.HasPrefix(op, "remove neighbor"):
+		case strings.HasPrefix(op, "remove source"), strings.HasPrefix(op, "remove neighbor"), strings.HasPrefix(op, "remove limit"), strings.HasPrefix(op, "remove simulated"):
 			return 2
 		}
 		return 1

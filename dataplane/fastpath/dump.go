@@ -1,6 +1,7 @@
 package fastpath
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -19,6 +20,8 @@ type Dump struct {
 	Ports     []PortDump
 	Sources   []state.FastSource
 	Neighbors []state.Neighbor
+	Limits    []state.FastLimit
+	Simulated []state.Simulated
 	Counters  []Counter
 }
 
@@ -29,6 +32,7 @@ type PortDump struct {
 	ProgramID uint32
 	Program   string // tag: programs with the same one are the same code
 	Gone      bool   // the device has gone, and the next Sync removes what is left
+	Limited   []Limited
 }
 
 // Counter is how many frames had that end since the map was made.
@@ -41,6 +45,12 @@ type Counter struct {
 // Dropped reports whether the frames were dropped.
 func (c Counter) Dropped() bool { return c.Verdict == bpf.Drop }
 
+// Limited is what a port has sent of a class that is limited.
+type Limited struct {
+	Class           string
+	Passed, Dropped uint64 // frames since the program came to the port
+}
+
 // Reader reads the fast path of any process, or of none. Safe for concurrent use.
 type Reader struct {
 	dir  string
@@ -51,7 +61,9 @@ type Reader struct {
 // without a fast path gives an error that is fs.ErrNotExist.
 func OpenReadOnly(dir string) (*Reader, error) {
 	r := &Reader{dir: dir, maps: map[string]*ebpf.Map{}}
-	for _, name := range []string{bpf.PortsMap, bpf.SourcesMap, bpf.Sources6Map, bpf.NeighborsMap, bpf.Neighbor6Map, bpf.CountersMap} {
+	for _, name := range []string{
+		bpf.PortsMap, bpf.SourcesMap, bpf.Sources6Map, bpf.NeighborsMap, bpf.Neighbor6Map, bpf.CountersMap, bpf.LimitsMap, bpf.BucketsMap, bpf.SimulatedMap,
+	} {
 		m, err := ebpf.LoadPinnedMap(filepath.Join(dir, mapsDir, name), &ebpf.LoadPinOptions{ReadOnly: true})
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("open fast path in %s: map %s: %w", dir, name, err), r.Close())
@@ -81,7 +93,7 @@ func (r *Reader) Dump() (*Dump, error) {
 
 func (r *Reader) dump() (*Dump, error) {
 	var d Dump
-	entries, err := portsTable(r.maps[bpf.PortsMap]).all()
+	entries, err := portsTable(r.maps[bpf.PortsMap], r.maps[bpf.BucketsMap]).all()
 	if err != nil {
 		return nil, err
 	}
@@ -90,6 +102,18 @@ func (r *Reader) dump() (*Dump, error) {
 		return nil, err
 	}
 	neighbors, err := neighborsTable(r.maps[bpf.NeighborsMap], r.maps[bpf.Neighbor6Map]).all()
+	if err != nil {
+		return nil, err
+	}
+	limits, err := limitsTable(r.maps[bpf.LimitsMap]).all()
+	if err != nil {
+		return nil, err
+	}
+	simulated, err := simulatedTable(r.maps[bpf.SimulatedMap]).all()
+	if err != nil {
+		return nil, err
+	}
+	buckets, err := bucketsTable{r.maps[bpf.BucketsMap]}.read()
 	if err != nil {
 		return nil, err
 	}
@@ -106,6 +130,21 @@ func (r *Reader) dump() (*Dump, error) {
 	for _, n := range neighbors {
 		d.Neighbors = append(d.Neighbors, n)
 	}
+	for _, l := range limits {
+		d.Limits = append(d.Limits, l)
+	}
+	for _, s := range simulated {
+		d.Simulated = append(d.Simulated, s)
+	}
+	limited := func(ifindex int) []Limited {
+		var all []Limited
+		for _, c := range bpf.Classes() {
+			if b, ok := buckets[ifindex]; ok {
+				all = append(all, Limited{c.String(), b.Of[c].Passed, b.Of[c].Dropped})
+			}
+		}
+		return all
+	}
 	tags := map[ebpf.ProgramID]string{}
 	for _, l := range links {
 		tag, ok := tags[l.program]
@@ -116,11 +155,11 @@ func (r *Reader) dump() (*Dump, error) {
 			tags[l.program] = tag
 		}
 		port := portOf(l.name, l.ifindex, l.hook, entries[l.ifindex])
-		d.Ports = append(d.Ports, PortDump{port, uint32(l.id), uint32(l.program), tag, l.gone})
+		d.Ports = append(d.Ports, PortDump{port, uint32(l.id), uint32(l.program), tag, l.gone, limited(l.ifindex)})
 		delete(entries, l.ifindex)
 	}
 	for ifindex, e := range entries {
-		d.Ports = append(d.Ports, PortDump{FastPort: portOf("", ifindex, state.HookNone, e)})
+		d.Ports = append(d.Ports, PortDump{FastPort: portOf("", ifindex, state.HookNone, e), Limited: limited(ifindex)})
 	}
 	slices.SortFunc(d.Ports, func(a, b PortDump) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Ifindex, b.Ifindex)) })
 	slices.SortFunc(d.Sources, func(a, b state.FastSource) int {
@@ -129,11 +168,15 @@ func (r *Reader) dump() (*Dump, error) {
 	slices.SortFunc(d.Neighbors, func(a, b state.Neighbor) int {
 		return cmp.Or(cmp.Compare(a.Network, b.Network), a.Addr.Compare(b.Addr))
 	})
+	slices.SortFunc(d.Limits, func(a, b state.FastLimit) int { return cmp.Compare(a.Class, b.Class) })
+	slices.SortFunc(d.Simulated, func(a, b state.Simulated) int {
+		return cmp.Or(bytes.Compare(a.MAC[:], b.MAC[:]), a.Addr.Compare(b.Addr))
+	})
 	return &d, nil
 }
 
 func portOf(name string, ifindex int, hook state.FastHook, e portEntry) state.FastPort {
-	return state.FastPort{Name: name, Ifindex: ifindex, Interface: e.iface, Network: e.network, MAC: e.mac, Hook: hook}
+	return state.FastPort{Name: name, Ifindex: ifindex, Interface: e.iface, Network: e.network, MAC: e.mac, Hook: hook, Guard: e.features != 0}
 }
 
 func tagOf(id ebpf.ProgramID) (string, error) {

@@ -10,7 +10,7 @@ import (
 // ItemError is one item that could not be brought into the kernel, or out of it. Errors.Is and As look into Err.
 type ItemError struct {
 	Kind Kind
-	Key  any // string (name of a port), state.SourceKey or state.NeighborKey, by Kind
+	Key  any // string (name of a port or class), state.SourceKey, state.NeighborKey or state.SimulatedKey, by Kind
 	Err  error
 }
 
@@ -22,12 +22,17 @@ const (
 	KindPort     Kind = "port"
 	KindSource   Kind = "source"
 	KindNeighbor Kind = "neighbor"
+	KindLimit    Kind = "limit"
+	// KindSimulated is of simulated interfaces' addresses.
+	KindSimulated Kind = "simulated address"
 )
 
 func (e *ItemError) Error() string {
 	switch k := e.Key.(type) {
 	case state.SourceKey:
 		return fmt.Sprintf("fast path source %s of interface %d: %v", k.Addr, k.Interface, e.Err)
+	case state.SimulatedKey:
+		return fmt.Sprintf("fast path address %s of simulated %s: %v", k.Addr, k.MAC, e.Err)
 	case state.NeighborKey:
 		return fmt.Sprintf("fast path neighbor %s of network %d: %v", k.Addr, k.Network, e.Err)
 	}

@@ -16,6 +16,8 @@ type fakeKernel struct {
 	ports     *fakeTable[int, portEntry]
 	sources   *fakeTable[state.SourceKey, state.FastSource]
 	neighbors *fakeTable[state.NeighborKey, state.Neighbor]
+	limits    *fakeTable[string, state.FastLimit]
+	simulated *fakeTable[state.SimulatedKey, state.Simulated]
 
 	devices map[int]device
 	pins    map[string]attachment // by pin name
@@ -30,10 +32,14 @@ func newFakeKernel() *fakeKernel {
 	f.ports = &fakeTable[int, portEntry]{f, "port", map[int]portEntry{}}
 	f.sources = &fakeTable[state.SourceKey, state.FastSource]{f, "source", map[state.SourceKey]state.FastSource{}}
 	f.neighbors = &fakeTable[state.NeighborKey, state.Neighbor]{f, "neighbor", map[state.NeighborKey]state.Neighbor{}}
+	f.limits = &fakeTable[string, state.FastLimit]{f, "limit", map[string]state.FastLimit{}}
+	f.simulated = &fakeTable[state.SimulatedKey, state.Simulated]{f, "simulated", map[state.SimulatedKey]state.Simulated{}}
 	return f
 }
 
-func (f *fakeKernel) kernel() kernel { return kernel{f.ports, f.sources, f.neighbors, f} }
+func (f *fakeKernel) kernel() kernel {
+	return kernel{f.ports, f.sources, f.neighbors, f.limits, f.simulated, f}
+}
 
 // setDevices makes these the links that exist; an attachment to one that does not is dead.
 func (f *fakeKernel) setDevices(devices map[int]device) {

@@ -11,6 +11,8 @@ type kernel struct {
 	ports     table[int, portEntry] // by ifindex
 	sources   table[state.SourceKey, state.FastSource]
 	neighbors table[state.NeighborKey, state.Neighbor]
+	limits    table[string, state.FastLimit]
+	simulated table[state.SimulatedKey, state.Simulated]
 	links     links
 }
 
@@ -55,8 +57,13 @@ type portEntry struct {
 	iface, network uint32
 	features       bpf.Feature
 	mac            model.MAC
+	unlimited      bool // there are no buckets, or nothing else, of the port
 }
 
 func entryOf(p state.FastPort) portEntry {
-	return portEntry{p.Interface, p.Network, bpf.FeatureARP | bpf.FeatureND, p.MAC}
+	e := portEntry{iface: p.Interface, network: p.Network, mac: p.MAC}
+	if p.Guard {
+		e.features = bpf.FeatureARP | bpf.FeatureND
+	}
+	return e
 }

@@ -135,9 +135,11 @@ func (p *pins) close() error {
 
 func (p *pins) kernel() kernel {
 	return kernel{
-		ports:     portsTable(p.maps[bpf.PortsMap]),
+		ports:     portsTable(p.maps[bpf.PortsMap], p.maps[bpf.BucketsMap]),
 		sources:   sourcesTable(p.maps[bpf.SourcesMap], p.maps[bpf.Sources6Map]),
 		neighbors: neighborsTable(p.maps[bpf.NeighborsMap], p.maps[bpf.Neighbor6Map]),
+		limits:    limitsTable(p.maps[bpf.LimitsMap]),
+		simulated: simulatedTable(p.maps[bpf.SimulatedMap]),
 		links:     p,
 	}
 }

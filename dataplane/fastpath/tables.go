@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
@@ -59,17 +60,55 @@ func (t bpfTable[K, V, BK, BV]) remove(k K) error {
 	return nil
 }
 
-func portsTable(m *ebpf.Map) table[int, portEntry] {
-	return bpfTable[int, portEntry, uint32, bpf.Port]{
-		m:   m,
+// portsTable is that of ports and of their buckets, whose values are the programs' own.
+func portsTable(ports, buckets *ebpf.Map) table[int, portEntry] {
+	return withBuckets{buckets: bucketsTable{buckets}, ports: bpfTable[int, portEntry, uint32, bpf.Port]{
+		m:   ports,
 		key: func(ifindex int) uint32 { return uint32(ifindex) },
 		value: func(p portEntry) bpf.Port {
 			return bpf.Port{InterfaceId: p.iface, NetworkId: p.network, Features: p.features, Mac: p.mac}
 		},
 		decode: func(ifindex uint32, p bpf.Port) (int, portEntry) {
-			return int(ifindex), portEntry{p.InterfaceId, p.NetworkId, p.Features, p.Mac}
+			return int(ifindex), portEntry{iface: p.InterfaceId, network: p.NetworkId, features: p.Features, mac: p.Mac}
 		},
+	}}
+}
+
+type withBuckets struct {
+	ports   table[int, portEntry]
+	buckets bucketsTable
+}
+
+// all gives as unlimited what has only one of the two, such as a port of an earlier version.
+func (t withBuckets) all() (map[int]portEntry, error) {
+	entries, err := t.ports.all()
+	if err != nil {
+		return nil, err
 	}
+	buckets, err := t.buckets.read()
+	for ifindex, e := range entries {
+		if _, limited := buckets[ifindex]; !limited {
+			e.unlimited = true
+			entries[ifindex] = e
+		}
+	}
+	for ifindex := range buckets {
+		if _, ok := entries[ifindex]; !ok {
+			entries[ifindex] = portEntry{unlimited: true}
+		}
+	}
+	return entries, err
+}
+
+func (t withBuckets) put(ifindex int, e portEntry) error {
+	if err := t.buckets.make(ifindex); err != nil {
+		return err
+	}
+	return t.ports.put(ifindex, e)
+}
+
+func (t withBuckets) remove(ifindex int) error {
+	return errors.Join(t.ports.remove(ifindex), t.buckets.remove(ifindex))
 }
 
 // byFamily is a table with a map for each family of addresses.
@@ -154,4 +193,108 @@ func neighborsTable(v4, v6 *ebpf.Map) table[state.NeighborKey, state.Neighbor] {
 		},
 		is4: func(k state.NeighborKey) bool { return k.Addr.Is4() },
 	}
+}
+
+// limitsTable has classes by name; those of another version, which have none, are only read.
+func limitsTable(m *ebpf.Map) table[string, state.FastLimit] {
+	return named{bpfTable[bpf.Class, state.FastLimit, bpf.Class, bpf.Limit]{
+		m:     m,
+		key:   func(c bpf.Class) bpf.Class { return c },
+		value: limitOf,
+		decode: func(c bpf.Class, l bpf.Limit) (bpf.Class, state.FastLimit) {
+			rate := (uint64(time.Second) + l.Interval/2) / max(l.Interval, 1)
+			return c, state.FastLimit{Class: c.String(), Rate: uint32(rate), Burst: uint32(l.Saved / max(l.Interval, 1))} //nolint:gosec // as limitOf has made it
+		},
+	}}
+}
+
+// limitOf gives a limit as the program has it.
+func limitOf(l state.FastLimit) bpf.Limit {
+	interval := uint64(time.Second) / uint64(max(l.Rate, 1))
+	return bpf.Limit{Interval: interval, Saved: interval * uint64(l.Burst)}
+}
+
+// named is a table of classes by their names.
+type named struct {
+	t table[bpf.Class, state.FastLimit]
+}
+
+func (n named) all() (map[string]state.FastLimit, error) {
+	entries, err := n.t.all()
+	byName := map[string]state.FastLimit{}
+	for _, l := range entries {
+		byName[l.Class] = l
+	}
+	return byName, err
+}
+
+func (n named) put(name string, l state.FastLimit) error {
+	c, ok := bpf.ParseClass(name)
+	if !ok {
+		return fmt.Errorf("no program tells packets of class %s", name)
+	}
+	return n.t.put(c, l)
+}
+
+func (n named) remove(name string) error {
+	c, ok := bpf.ParseClass(name)
+	if !ok {
+		return nil
+	}
+	return n.t.remove(c)
+}
+
+func simulatedTable(m *ebpf.Map) table[state.SimulatedKey, state.Simulated] {
+	return bpfTable[state.SimulatedKey, state.Simulated, bpf.SimulatedKey, uint32]{
+		m: m,
+		key: func(k state.SimulatedKey) bpf.SimulatedKey {
+			key := bpf.SimulatedKey{Mac: k.MAC}
+			if k.Addr.IsValid() {
+				key.Addr = k.Addr.As16()
+			}
+			return key
+		},
+		value: func(s state.Simulated) uint32 { return s.Interface },
+		decode: func(k bpf.SimulatedKey, iface uint32) (state.SimulatedKey, state.Simulated) {
+			s := state.Simulated{MAC: k.Mac, Interface: iface}
+			if k.Addr != ([16]byte{}) {
+				s.Addr = netip.AddrFrom16(k.Addr).Unmap()
+			}
+			return s.Key(), s
+		},
+	}
+}
+
+// bucketsTable has ports with buckets, by ifindex.
+type bucketsTable struct{ m *ebpf.Map }
+
+// read gives what ports have taken.
+func (t bucketsTable) read() (map[int]bpf.Buckets, error) {
+	all := map[int]bpf.Buckets{}
+	var ifindex uint32
+	var b bpf.Buckets
+	entries := t.m.Iterate()
+	for entries.Next(&ifindex, &b) {
+		all[int(ifindex)] = b
+	}
+	if err := entries.Err(); err != nil {
+		return nil, fmt.Errorf("read map %v: %w", t.m, err)
+	}
+	return all, nil
+}
+
+// make gives a port buckets if it has none.
+func (t bucketsTable) make(ifindex int) error {
+	err := t.m.Update(uint32(ifindex), bpf.Buckets{}, ebpf.UpdateNoExist)
+	if err != nil && !errors.Is(err, ebpf.ErrKeyExist) {
+		return fmt.Errorf("write map %v: %w", t.m, err)
+	}
+	return nil
+}
+
+func (t bucketsTable) remove(ifindex int) error {
+	if err := t.m.Delete(uint32(ifindex)); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		return fmt.Errorf("delete from map %v: %w", t.m, err)
+	}
+	return nil
 }

@@ -179,3 +179,24 @@ func (s *Switch) send(ctx context.Context, steps []step, refused Refused, do fun
 	}
 	return nil
 }
+
+// MeterCount is what a meter has seen.
+type MeterCount struct{ Passed, Dropped uint64 }
+
+// Meters reads what the meters have seen, by id.
+func (s *Switch) Meters(ctx context.Context) (map[uint32]MeterCount, error) {
+	stats, err := s.conn.MeterStats(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the meters: %w", err)
+	}
+	counts := map[uint32]MeterCount{}
+	for _, m := range stats {
+		var c MeterCount
+		for _, b := range m.Bands {
+			c.Dropped += b.Packets
+		}
+		c.Passed = m.Packets - min(m.Packets, c.Dropped)
+		counts[m.Meter] = c
+	}
+	return counts, nil
+}

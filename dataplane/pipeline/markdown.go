@@ -133,6 +133,21 @@ routed. What exceeds a meter is dropped; a meter of packets for the agent drops 
 	}
 	fmt.Fprintf(b, "| slot * %d + %d | PORT/egress | what the interface sends, in kbit/s; where it has a rate | its rate | |\n", 1<<meterBits, MeterEgress)
 	fmt.Fprintf(b, "| slot * %d + %d | PORT/ingress | what the interface gets, in kbit/s; where it has a rate | its rate | |\n", 1<<meterBits, MeterIngress)
+	b.WriteString(`
+### Before Open vSwitch
+
+Where all ports share one thread of ovs-vswitchd (the userspace datapath), what a meter drops has cost everybody already. The program at an interface's port has the same limits, and some more, and drops what
+exceeds them first. What is for other guests is in none of these classes, but for ARP, neighbour discovery and DHCP questions, which are questions in any case. ` + "`vna --limit CLASS=RATE/BURST`" + ` sets other
+limits of a host's ports, of meters and programs alike; ` + "`vnctl host limits`" + ` shows them, and what each port has had.
+
+| class | what the program takes for it | of a port |
+|---|---|---|
+`)
+	for _, p := range (Limits{}).Ports() {
+		if p.Program {
+			fmt.Fprintf(b, "| %s | %s | %s |\n", p.Name, p.Doc, limit(p.Limit))
+		}
+	}
 }
 
 // marks are what Open vSwitch can remember of a packet or connection beside registers.

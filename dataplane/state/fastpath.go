@@ -39,7 +39,7 @@ func (h FastHook) String() string {
 // MarshalText gives the form of String.
 func (h FastHook) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
 
-// FastPort is a port at which the fast path answers and guards.
+// FastPort is a port at which the fast path limits what is asked, and, with Guard, answers and guards.
 type FastPort struct {
 	Name      string // of the link
 	Ifindex   int
@@ -47,6 +47,21 @@ type FastPort struct {
 	Network   uint32    // VNI for frames that have no address yet; 0: none
 	MAC       model.MAC // of such frames
 	Hook      FastHook
+	Guard     bool
+}
+
+// FastLimit is how much of a class each port may send.
+type FastLimit struct {
+	Class string
+	Rate  uint32 // packets per second
+	Burst uint32 // packets
+}
+
+// Simulated says that a simulated interface at this host has a MAC address and, unless Addr is the zero Addr, an address.
+type Simulated struct {
+	MAC       model.MAC
+	Addr      netip.Addr
+	Interface uint32
 }
 
 // FastSource says that an interface may send from an address, with that MAC address, and which network it is then in.

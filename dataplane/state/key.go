@@ -1,6 +1,10 @@
 package state
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"github.com/openvnet/openvnet/model"
+)
 
 // SourceKey is the identity of a FastSource.
 type SourceKey struct {
@@ -19,3 +23,12 @@ type NeighborKey struct {
 
 // Key gives the identity.
 func (n Neighbor) Key() NeighborKey { return NeighborKey{n.Network, n.Addr} }
+
+// SimulatedKey is the identity of a Simulated.
+type SimulatedKey struct {
+	MAC  model.MAC
+	Addr netip.Addr
+}
+
+// Key gives the identity.
+func (s Simulated) Key() SimulatedKey { return SimulatedKey{s.MAC, s.Addr} }

@@ -79,6 +79,8 @@ type Items struct {
 	Ports     []FastPort
 	Sources   []FastSource
 	Neighbors []Neighbor
+	Limits    []FastLimit
+	Simulated []Simulated
 }
 
 // Changes is what has to be done to bring a data plane from one state to another. The old value of what is deleted or replaced is
@@ -92,11 +94,14 @@ type Changes struct {
 	Ports     Delta[string, FastPort]
 	Sources   Delta[SourceKey, FastSource]
 	Neighbors Delta[NeighborKey, Neighbor]
+	Limits    Delta[string, FastLimit]
+	Simulated Delta[SimulatedKey, Simulated]
 }
 
 // Empty reports whether there is nothing to do.
 func (c *Changes) Empty() bool {
-	return c.Flows.Empty() && c.Groups.Empty() && c.Buckets.Empty() && c.Meters.Empty() && c.Zones.Empty() && c.Ports.Empty() && c.Sources.Empty() && c.Neighbors.Empty()
+	return c.Flows.Empty() && c.Groups.Empty() && c.Buckets.Empty() && c.Meters.Empty() && c.Zones.Empty() && c.Ports.Empty() && c.Sources.Empty() && c.Neighbors.Empty() &&
+		c.Limits.Empty() && c.Simulated.Empty()
 }
 
 // unit is a unit with its items. As long as it has any there is one of it only.
@@ -115,6 +120,8 @@ type State struct {
 	Ports     *Table[string, FastPort]
 	Sources   *Table[SourceKey, FastSource]
 	Neighbors *Table[NeighborKey, Neighbor]
+	Limits    *Table[string, FastLimit]
+	Simulated *Table[SimulatedKey, Simulated]
 
 	units map[Unit]*unit
 	lists lists
@@ -127,6 +134,7 @@ func New() *State {
 		Buckets: newTable(func(b Bucket) BucketKey { return BucketKey{b.Group, b.Bucket.ID} }), Meters: newTable(func(m Meter) uint32 { return m.ID }),
 		Zones: newTable(func(z ZoneLimit) uint16 { return z.Zone }),
 		Ports: newTable(func(p FastPort) string { return p.Name }), Sources: newTable(FastSource.Key), Neighbors: newTable(Neighbor.Key),
+		Limits: newTable(func(l FastLimit) string { return l.Class }), Simulated: newTable(Simulated.Key),
 		units: map[Unit]*unit{}, lists: newLists(),
 	}
 }
@@ -174,6 +182,8 @@ func (s *State) replace(u Unit, items Items, c *Changes) (conflicts []string) {
 	s.Ports.replace(of, old.Ports, items.Ports, &c.Ports, &conflicts)
 	s.Sources.replace(of, old.Sources, items.Sources, &c.Sources, &conflicts)
 	s.Neighbors.replace(of, old.Neighbors, items.Neighbors, &c.Neighbors, &conflicts)
+	s.Limits.replace(of, old.Limits, items.Limits, &c.Limits, &conflicts)
+	s.Simulated.replace(of, old.Simulated, items.Simulated, &c.Simulated, &conflicts)
 	if items.empty() {
 		delete(s.units, u)
 	} else {
@@ -192,7 +202,7 @@ func (s *State) Units() []Unit {
 }
 
 func (i *Items) empty() bool {
-	return len(i.Flows)+len(i.Clauses)+len(i.Groups)+len(i.Buckets)+len(i.Meters)+len(i.Zones)+len(i.Ports)+len(i.Sources)+len(i.Neighbors) == 0
+	return len(i.Flows)+len(i.Clauses)+len(i.Groups)+len(i.Buckets)+len(i.Meters)+len(i.Zones)+len(i.Ports)+len(i.Sources)+len(i.Neighbors)+len(i.Limits)+len(i.Simulated) == 0
 }
 
 // Full is a state as plain maps, to be read without the lock that guards the State.
@@ -205,6 +215,8 @@ type Full struct {
 	Ports     map[string]FastPort
 	Sources   map[SourceKey]FastSource
 	Neighbors map[NeighborKey]Neighbor
+	Limits    map[string]FastLimit
+	Simulated map[SimulatedKey]Simulated
 }
 
 // Full copies the state.
@@ -213,5 +225,6 @@ func (s *State) Full() Full {
 		maps.Collect(s.Flows.All()), maps.Collect(s.Groups.All()), maps.Collect(s.Buckets.All()), maps.Collect(s.Meters.All()),
 		maps.Collect(s.Zones.All()),
 		maps.Collect(s.Ports.All()), maps.Collect(s.Sources.All()), maps.Collect(s.Neighbors.All()),
+		maps.Collect(s.Limits.All()), maps.Collect(s.Simulated.All()),
 	}
 }

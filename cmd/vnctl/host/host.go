@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -51,7 +52,7 @@ VNA_SOCKET, else ` + local.DefaultSocket + `.`,
 		socket = local.DefaultSocket
 	}
 	cmd.PersistentFlags().StringVar(&h.socket, "socket", socket, "unix socket of the agent")
-	cmd.AddCommand(h.statusCommand(), h.portsCommand(), h.flowsCommand(), h.mapsCommand(), h.dropsCommand(), h.countersCommand())
+	cmd.AddCommand(h.statusCommand(), h.portsCommand(), h.flowsCommand(), h.mapsCommand(), h.dropsCommand(), h.limitsCommand(), h.countersCommand())
 	return cmd
 }
 
@@ -170,6 +171,10 @@ func (h *host) mapsCommand() *cobra.Command {
 				for _, n := range m.Neighbors {
 					fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", n.Network, n.Addr, n.MAC, n.Interface)
 				}
+				fmt.Fprintln(w, "\nSIMULATED\tMAC\tADDRESS")
+				for _, s := range m.Simulated {
+					fmt.Fprintf(w, "%s\t%s\t%s\n", s.Interface, s.MAC, or(s.Addr, "any"))
+				}
 				fmt.Fprintln(w, "\nCOUNTER\tFRAMES")
 				for _, c := range m.Counters {
 					fmt.Fprintf(w, "%s\t%d\n", c.Name, c.Value)
@@ -199,6 +204,34 @@ func (h *host) dropsCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "also reasons that have not occurred")
+	return cmd
+}
+
+func (h *host) limitsCommand() *cobra.Command {
+	var all bool
+	cmd := &cobra.Command{
+		Use: "limits [PORT]", Short: "What ports may ask the host for, and what was too much", Args: cobra.MaximumNArgs(1),
+		Long: `The limits of what each port may ask the host for, in packets per second and packets at once, by class: at the program at the port (fast path),
+before Open vSwitch sees a packet, and at the meters of packets for the agent. What a port has sent is counted since the program, or the meter, is there.
+Limits are set by vna --limit. Without --all, only classes of which the port has sent something.`,
+		Example: "  vnctl host limits\n  vnctl host limits tap-web1 --all",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			limits, err := get[[]local.Limit](cmd.Context(), h, local.PathLimits)
+			if err != nil {
+				return err
+			}
+			limits = slices.DeleteFunc(limits, func(l local.Limit) bool {
+				return len(args) == 1 && l.Port != args[0] || !all && l.Passed+l.Dropped == 0
+			})
+			return h.print(limits, func(w io.Writer) {
+				fmt.Fprintln(w, "PORT\tINTERFACE\tCLASS\tWHERE\tRATE\tBURST\tPASSED\tDROPPED\tMEANING")
+				for _, l := range limits {
+					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\n", l.Port, or(l.Interface, "-"), l.Class, l.Where, l.Rate, l.Burst, l.Passed, l.Dropped, l.Doc)
+				}
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "also classes of which a port has sent nothing")
 	return cmd
 }
 

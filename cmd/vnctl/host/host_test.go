@@ -94,6 +94,30 @@ func TestCounters(t *testing.T) {
 	}
 }
 
+// Limits are those of the port that is asked for; classes of which it has sent nothing are left out.
+func TestLimits(t *testing.T) {
+	limits := []local.Limit{
+		{Port: "tap-a", Interface: "if-a", Class: "arp", Where: "fast path", Rate: 200, Burst: 100, Passed: 7, Dropped: 9, Doc: "ARP"},
+		{Port: "tap-a", Interface: "if-a", Class: "dns", Where: "meter", Rate: 1000, Burst: 1000},
+		{Port: "tap-b", Class: "dns", Where: "meter", Rate: 1000, Burst: 1000, Dropped: 1},
+	}
+	socket := agent(t, map[string]func(string) any{local.PathLimits: func(string) any { return limits }})
+	header, arp := "PORT INTERFACE CLASS WHERE RATE BURST PASSED DROPPED MEANING", "tap-a if-a arp fast path 200 100 7 9 ARP"
+	for _, tc := range []struct{ args, want []string }{
+		{nil, []string{header, arp, "tap-b - dns meter 1000 1000 0 1"}},
+		{[]string{"tap-a"}, []string{header, arp}},
+		{[]string{"tap-a", "--all"}, []string{header, arp, "tap-a if-a dns meter 1000 1000 0 0"}},
+	} {
+		got, err := run(t.Context(), socket, "", append([]string{"limits"}, tc.args...)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(tc.want, words(got)); diff != "" {
+			t.Errorf("%v: %s", tc.args, diff)
+		}
+	}
+}
+
 // Rates are of what has been counted since the last time; what stands still is left out.
 func TestCountersWatch(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())

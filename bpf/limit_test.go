@@ -48,7 +48,7 @@ func loadLimited(t testing.TB) kernel {
 // packet is a packet over IPv4, or over IPv6 if from6 is set.
 type packet struct {
 	dst      mac
-	from, to ip4
+	to       ip4
 	to6      ip6
 	six      bool
 	ttl      uint8

@@ -11,7 +11,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-core='^(TestPrivilegedARP|TestPrivilegedND|TestPrivilegedConntrack|TestPrivilegedMeter|TestPrivilegedTunnels|TestPrivilegedDatapath|TestPrivilegedAgentsFirst|TestPrivilegedSecured)$'
+core='^(TestPrivilegedARP|TestPrivilegedND|TestPrivilegedClasses|TestPrivilegedBuckets|TestPrivilegedConntrack|TestPrivilegedMeter|TestPrivilegedTunnels|TestPrivilegedDatapath|TestPrivilegedAgentsFirst|TestPrivilegedSecured)$'
 pattern=${1:-$core}
 packages=(./bpf ./testenv/kernel ./testenv/scenarios)
 read -ra flags <<<"${KERNEL_FLAGS:-}"

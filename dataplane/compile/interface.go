@@ -332,11 +332,13 @@ func (in *Input) served(own *pipeline.Builder, i *model.Interface, s Station) {
 	}
 }
 
-// simulated gives what programs at ports know the station by, as what is for it is limited.
+// simulated gives what programs at ports know the station by, as what is for it is limited. What is sent to an address that is translated is for others.
 func simulated(i *model.Interface, s Station) []state.Simulated {
 	all := []state.Simulated{{MAC: s.MAC, Interface: i.ID}}
 	for _, a := range s.Addrs {
-		all = append(all, state.Simulated{MAC: s.MAC, Addr: a.Addr, Interface: i.ID})
+		if !i.EnableRouteTranslation {
+			all = append(all, state.Simulated{MAC: s.MAC, Addr: a.Addr, Interface: i.ID})
+		}
 	}
 	return all
 }

@@ -26,8 +26,8 @@ func TestParseLimits(t *testing.T) {
 	if got, want := l.Port(PuntDHCP4), (Limits)(nil).Port(PuntDHCP4); got != want || got == (Limit{}) {
 		t.Errorf("of dhcp4 %v, want the declared %v", got, want)
 	}
-	if got := l.Port(PuntReject); got != (Limit{}) {
-		t.Errorf("of reject, of which ports send nothing: %v", got)
+	if got := l.Port(PuntLog); got != (Limit{}) {
+		t.Errorf("of log, of which ports send nothing: %v", got)
 	}
 	for setting, want := range map[string]string{
 		"dns": "form", "nds=5": `no class "nds", but activate, arp, claim`, "log=5": "no class", "dns=0": "the rate is a number from 1", "dns=5/0": "the burst is a number from 1",

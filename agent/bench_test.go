@@ -27,6 +27,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const (
 	portNIC    = 1
 	portGeneve = 2
+	portLocal  = 0xfffffffe
 )
 
 var start = time.Unix(1_000_000, 0)

@@ -17,7 +17,6 @@ import (
 	"github.com/openvnet/openvnet/dataplane/ovs"
 	"github.com/openvnet/openvnet/dataplane/ovs/ovstest"
 	"github.com/openvnet/openvnet/model"
-	"github.com/openvnet/openvnet/ofctl/flow"
 	"github.com/openvnet/openvnet/services/dhcp"
 	"github.com/openvnet/openvnet/services/frame"
 )
@@ -164,7 +163,7 @@ func TestDHCPInEveryNetwork(t *testing.T) {
 		"behind a port, unknown":              {slices.Concat(virtual, service, attached(3, "p3")), 13, 7, 0, true},
 		"behind a port, another's address":    {slices.Concat(virtual, service, attached(3, "p3"), vif), 13, 1, 0, true},
 		"internal":                            {slices.Concat(inNetwork(model.NetworkInternal), service, vif), 11, 1, 0, false},
-		"internal, the host itself":           {slices.Concat(inNetwork(model.NetworkInternal), service, internal), uint32(flow.PortLocal), 9, 0, false},
+		"internal, the host itself":           {slices.Concat(inNetwork(model.NetworkInternal), service, internal), portLocal, 9, 0, false},
 		"physical, a guest":                   {slices.Concat(physical, here, vif), 11, 1, 0, false},
 		"physical, from the wire":             {slices.Concat(physical, here, device), portNIC, 7, 0, false},
 		"physical, another host":              {slices.Concat(physical, here, other), portNIC, 8, 0, false},
@@ -176,7 +175,7 @@ func TestDHCPInEveryNetwork(t *testing.T) {
 		"segment, behind a promiscuous port":  {slices.Concat(promiscuousOn(model.SegmentVirtual), onSegmentMAC(service), onSegmentMAC(device)), 13, 7, 0, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t, c.objects, port("p1", "", 11), port("p3", "", 13), compile.Port{Name: "br0", OFPort: flow.PortLocal})
+			b := newBench(t, c.objects, port("p1", "", 11), port("p3", "", 13), compile.Port{Name: "br0", OFPort: portLocal})
 			out := b.sw.Receive(t, ovstest.Frame{Port: c.port, Data: dhcpFrame(t, mac(c.from), c.tag)})
 			if c.silent {
 				asked := b.dhcp.verdicts[dhcp.Offer].Load()

@@ -13,7 +13,14 @@ type IPLease struct {
 	MACLeaseUUID  string     `json:"mac_lease_uuid" vn:"ref=mac_leases,cascade,mutable" doc:"The MAC address that the IP address is used with; the interface's first one when only interface_uuid is given."`
 	InterfaceUUID string     `json:"interface_uuid" vn:"ref=interfaces,cascade,mutable" doc:"The interface; that of the MAC lease when absent. A lease may be without either: its address is taken, and nobody has it."`
 	EnableRouting bool       `json:"enable_routing" vn:"mutable" doc:"Whether packets to this address may be routed on."`
+	Origin        string     `json:"origin" vn:"readonly" doc:"slaac: the guest has made the address itself, and the lease goes when the network's ipv6_addressing does not let it any more. Empty for any other."`
 }
+
+// OriginSLAAC is the origin of a lease of an address that a guest has made itself.
+const OriginSLAAC = "slaac"
+
+// MaxClaims is how many addresses a guest may have made itself for each MAC address.
+const MaxClaims = 16
 
 // IPLeases declares the resource.
 var IPLeases = declare(spec[IPLease]{

@@ -9,6 +9,13 @@ const (
 	NetworkInternal = "internal" // of one host each: its guests and its own interface of mode internal
 )
 
+// How guests of a network come by their IPv6 addresses, as its router advertisements say.
+const (
+	AddressingStateful  = "stateful"  // by DHCPv6
+	AddressingStateless = "stateless" // they make them of the subnet; what else there is to know by DHCPv6
+	AddressingSLAAC     = "slaac"     // they make them of the subnet; what else there is to know the advertisement says
+)
+
 // The policies of a network or segment for frames to a MAC address that nobody has.
 const (
 	UnknownOutside = "outside" // to ports with devices behind them that nobody registered
@@ -33,6 +40,9 @@ const (
 // It is locally administered (IEEE 802, 8.4): no device but hosts takes what is sent to it.
 func AnnouncementGroup() MAC { return MAC{0x03, 'v', 'n', 'a', 'n', 0x01} }
 
+// ClaimAsker gives the MAC address from which hosts ask guests for the addresses that they have claimed; no interface has it, it is of no vendor.
+func ClaimAsker() MAC { return MAC{2, 'v', 'n', 'c', 'l', 'm'} }
+
 // Network is a layer 2 broadcast domain with one IPv4 subnet, one IPv6 subnet, or both.
 type Network struct {
 	Meta
@@ -44,6 +54,7 @@ type Network struct {
 	IPv4Prefix     int        `json:"ipv4_prefix" vn:"default=24,min=1,max=32,mutable" doc:"Prefix length of the IPv4 subnet."`
 	IPv6Network    netip.Addr `json:"ipv6_network" vn:"ip=6,mutable" doc:"Address of the IPv6 subnet."`
 	IPv6Prefix     int        `json:"ipv6_prefix" vn:"default=64,min=1,max=128,mutable" doc:"Prefix length of the IPv6 subnet."`
+	IPv6Addressing string     `json:"ipv6_addressing" vn:"default=stateful,enum=stateful|stateless|slaac,mutable" doc:"How guests come by IPv6 addresses, as router advertisements say where the network has a router or a dhcp service with an IPv6 address: stateful, by DHCPv6, those leased; stateless, they make addresses of the subnet, which has 64 bits, and ask DHCPv6 for all else; slaac, the same without DHCPv6. Addresses that they make are leased to them when they ask whether they are free."`
 	MTU            uint16     `json:"mtu" vn:"min=0,max=65535,mutable" doc:"Largest IP packet of the guests, in bytes; 0 for what hosts and encapsulation leave, which is also the upper bound."`
 	UnknownUnicast string     `json:"unknown_unicast" vn:"default=outside,enum=outside|flood|drop,mutable" doc:"Where frames go to a MAC address that nobody has: outside, to ports with devices behind them that nobody registered; flood, to everybody; drop. On a segment, the segment's counts."`
 	Multicast      string     `json:"multicast" vn:"default=flood,enum=flood|snoop|drop,mutable" doc:"Where multicast goes: flood, to everybody; snoop, to those that have joined; drop. Link-local groups go to everybody. On a segment, the segment's counts."`
@@ -63,6 +74,9 @@ var Networks = declare(spec[Network]{
 	inputs: NetworkInputs{},
 	reach:  Reach{Rule: "needed"},
 	validate: func(n *Network) error {
+		if n.makesAddresses() && n.Prefix6().Bits() != 64 {
+			return Errorf(ArgumentError, "ipv6_addressing", "%s needs an IPv6 subnet with a prefix of 64 bits, of which guests make addresses", n.IPv6Addressing)
+		}
 		return validateSubnets(n.Prefix4(), n.Prefix6())
 	},
 })
@@ -75,6 +89,18 @@ func (n *Network) Prefix4() netip.Prefix {
 // Prefix6 gives the IPv6 subnet, the zero Prefix where there is none.
 func (n *Network) Prefix6() netip.Prefix {
 	return prefixFrom(n.IPv6Network, n.IPv6Prefix)
+}
+
+// Autonomous gives the IPv6 subnet of which guests may make addresses, the zero Prefix where they may not.
+func (n *Network) Autonomous() netip.Prefix {
+	if n.makesAddresses() {
+		return n.Prefix6()
+	}
+	return netip.Prefix{}
+}
+
+func (n *Network) makesAddresses() bool {
+	return n.IPv6Addressing == AddressingStateless || n.IPv6Addressing == AddressingSLAAC
 }
 
 // PrefixOf gives the subnet of the address's family.

@@ -27,6 +27,7 @@ const (
 // Priorities in table guard_address, above and below an interface's own addresses (prioAllow).
 const (
 	prioGuardND  = prioOwn       // ND of an own address must be checked further than what it sends in general
+	prioClaimND  = prioOwn - 2   // ND that asks whether an address may become an own one
 	prioFreeND   = prioOwn - 3   // ND where addresses are free
 	prioRefuseND = prioOwn - 5   // all other ND
 	prioFree     = prioAllow - 1 // what is not of an own address, on a segment
@@ -67,6 +68,12 @@ func (in *Input) guards(b *pipeline.Builder, i *model.Interface, stations []Stat
 			asking(b, i, *first4)
 		} else if i.Mode == model.InterfaceVIF {
 			unleased(b, i, ml.MACAddress)
+		}
+		if first6 != nil {
+			soliciting(b, i, *first6)
+		}
+		if i.Mode == model.InterfaceVIF {
+			claiming(b, i, own)
 		}
 		if i.EnableRouting && i.Mode == model.InterfaceVIF {
 			freeIP(b, i, first4, isIPv4)
@@ -178,5 +185,35 @@ func asking(b *pipeline.Builder, i *model.Interface, s Station) {
 	} {
 		b.Flow(pipeline.GuardAddress, prioAllow, append(question, pipeline.Ingress.Is(i.ID), flow.EthSrc.MAC(s.MAC)),
 			pipeline.Network.Set(s.Domain.Number), flow.GotoTable{Table: pipeline.Service.ID})
+	}
+}
+
+// soliciting lets pass that the interface asks for a router with a MAC address before it has an address: it is in the domain of the MAC address's first IPv6 address.
+func soliciting(b *pipeline.Builder, i *model.Interface, s Station) {
+	b.Flow(pipeline.GuardAddress, prioAllow, append(discovery(icmpRS), pipeline.Ingress.Is(i.ID), flow.EthSrc.MAC(s.MAC), flow.IPv6Src.Addr(unspecified)),
+		pipeline.Network.Set(s.Domain.Number), flow.GotoTable{Table: pipeline.Service.ID})
+}
+
+// claiming sends to the agent that the interface asks with one MAC address whether an address is free that it has made of a network's subnet, and what it answers when it is asked whether it has
+// such an address yet. In segments addresses are free, and nothing has to be claimed.
+func claiming(b *pipeline.Builder, i *model.Interface, stations []Station) {
+	punt := func(t *pipeline.Table, priority uint16, preds pipeline.Preds, actions ...flow.Action) {
+		b.Flow(t, priority, append(preds, pipeline.Ingress.Is(i.ID), isIPv6, isICMPv6), append(actions, pipeline.Class.Set(uint32(pipeline.PuntClaim)), flow.GotoTable{Table: pipeline.Punt.ID})...)
+	}
+	seen := map[netip.Prefix]bool{} // a subnet in two domains is one of the first
+	for _, s := range stations {
+		for _, a := range s.Addrs {
+			if s.Domain.Segment || !a.Is6() || a.Network == nil {
+				continue
+			}
+			p := a.Network.Autonomous()
+			if !p.IsValid() || seen[p] {
+				continue
+			}
+			seen[p] = true
+			punt(pipeline.GuardAddress, prioClaimND, pipeline.Preds{flow.EthSrc.MAC(s.MAC), flow.ICMPv6Type.Is(icmpNS), flow.ICMPv6Code.Is(0), flow.IPv6Src.Addr(unspecified), flow.NDTarget.Prefix(p), flow.NDSLL.Is(0)},
+				pipeline.Network.Set(s.Domain.Number))
+			punt(pipeline.Service, prioAllow, pipeline.Preds{flow.ICMPv6Type.Is(icmpNA), flow.ICMPv6Code.Is(0), flow.EthDst.MAC(model.ClaimAsker())})
+		}
 	}
 }

@@ -76,11 +76,14 @@ func (in *Input) host() (state.Items, error) {
 	}
 	b.Drop(pipeline.Service, prioRefuse, reason.DHCPNone, isIPv4, isUDP, flow.UDPSrc.Is(68), flow.UDPDst.Is(67))
 	b.Drop(pipeline.Service, prioRefuse, reason.DHCPRogue, isIPv4, isUDP, flow.UDPSrc.Is(67), flow.UDPDst.Is(68))
+	b.Drop(pipeline.Service, prioRefuse, reason.DHCPNone, isIPv6, isUDP, flow.UDPSrc.Is(546), flow.UDPDst.Is(547))
+	b.Drop(pipeline.Service, prioRefuse, reason.DHCPRogue, isIPv6, isUDP, flow.UDPSrc.Is(547), flow.UDPDst.Is(546))
 	// Devices outside may be routers and DHCP servers.
 	outside := func(preds ...flow.Pred) {
 		b.Flow(pipeline.Service, prioPass, append(preds, pipeline.FromOut.Is(1)), flow.GotoTable{Table: pipeline.OutFilter.ID})
 	}
 	outside(isIPv4, isUDP, flow.UDPSrc.Is(67), flow.UDPDst.Is(68))
+	outside(isIPv6, isUDP, flow.UDPSrc.Is(547), flow.UDPDst.Is(546))
 	for _, t := range []uint64{icmpRS, icmpRA, icmpRedirect} {
 		outside(discovery(t)...)
 	}

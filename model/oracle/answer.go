@@ -25,6 +25,9 @@ func (r *run) serve(d *domain, p packet) {
 	case p.isARP() && !d.segment && len(d.outside) == 0:
 		r.drop(h, reason.ARPReply, i)
 		return
+	case p.isND() && guest && p.dst == model.ClaimAsker() && i.claims():
+		r.punt(PuntClaim, h, i)
+		return
 	case p.isND() && !d.segment && len(d.outside) == 0:
 		r.drop(h, reason.NDUnasked, i)
 		return
@@ -36,6 +39,18 @@ func (r *run) serve(d *domain, p packet) {
 		return
 	case p.isUDP4(dhcpServer, dhcpClient) && !d.segment && guest:
 		r.drop(h, reason.DHCPRogue, i)
+		return
+	case p.isUDP6(dhcp6Client, dhcp6Server) && d.dhcp6:
+		r.punt(PuntDHCP6, h, i)
+		return
+	case p.isUDP6(dhcp6Client, dhcp6Server) && !d.segment:
+		r.drop(h, reason.DHCPNone, i)
+		return
+	case p.isUDP6(dhcp6Server, dhcp6Client) && !d.segment && guest:
+		r.drop(h, reason.DHCPRogue, i)
+		return
+	case p.isICMP6(icmp6RouterSolicit) && d.router && guest:
+		r.punt(PuntRA, h, i)
 		return
 	case p.isICMP6(icmp6RouterSolicit, icmp6RouterAdvert, icmp6Redirect) && !d.segment && guest:
 		r.drop(h, reason.NDRouter, i)

@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/model/reason"
@@ -14,6 +15,7 @@ type may struct {
 	addresses      map[netip.Addr]*domain // the addresses of its stations; of one that several have, the first's
 	first4, first6 *domain                // of the first address of the family
 	leased4        bool                   // it has an IPv4 address in a domain that is here
+	subnets        []netip.Prefix         // of which it may make addresses
 	segment        *domain                // on which addresses are free for it
 }
 
@@ -41,6 +43,10 @@ func (r *run) fromGuest(h *host, i *iface, p packet) {
 		return
 	case m == nil:
 		r.drop(h, reason.MACSource, i)
+		return
+	}
+	if m.claims(&p) {
+		r.punt(PuntClaim, h, i)
 		return
 	}
 	d, why := m.registered(&p)
@@ -94,6 +100,8 @@ func (m *may) registered(p *packet) (*domain, reason.Reason) {
 			if d = m.discovering(p); d == nil {
 				return nil, reason.NDSender
 			}
+		case d == nil && p.from == zero6 && p.isICMP6(icmp6RouterSolicit) && m.first6 != nil:
+			return m.first6, reason.None
 		case d == nil && p.from == zero6 && p.isICMP6(icmp6ReportV2):
 			return nil, reason.MLD
 		case d == nil:
@@ -102,6 +110,22 @@ func (m *may) registered(p *packet) (*domain, reason.Reason) {
 		return d, reason.None
 	}
 	return nil, reason.EtherType
+}
+
+// claims reports whether a frame asks if an address is free that is not the MAC address's own, and which it may take.
+func (m *may) claims(p *packet) bool {
+	return p.isND() && p.icmp.kind == icmp6Solicit && p.from == zero6 && p.icmp.link == (model.MAC{}) && m.addresses[p.icmp.target] == nil &&
+		slices.ContainsFunc(m.subnets, func(s netip.Prefix) bool { return s.Contains(p.icmp.target) })
+}
+
+// claims reports whether the interface may take addresses that it has made, with any of its MAC addresses.
+func (i *iface) claims() bool {
+	for _, m := range i.sends {
+		if i.Mode == model.InterfaceVIF && len(m.subnets) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // discovering gives the domain of a neighbour solicitation or advertisement that is the MAC address's to send.

@@ -26,6 +26,9 @@ const (
 
 	dhcpClient = 68
 	dhcpServer = 67
+
+	dhcp6Client = 546
+	dhcp6Server = 547
 )
 
 var (
@@ -85,6 +88,11 @@ func (p *packet) isARP() bool { return p.ether == etherARP }
 // isUDP reports whether it is UDP over IPv4 of these ports.
 func (p *packet) isUDP4(from, to uint16) bool {
 	return p.ether == etherIPv4 && p.proto == protoUDP && p.hasPorts && p.fromPort == from && p.toPort == to
+}
+
+// isUDP6 is isUDP4 over IPv6.
+func (p *packet) isUDP6(from, to uint16) bool {
+	return p.ether == etherIPv6 && p.proto == protoUDP && p.hasPorts && p.fromPort == from && p.toPort == to
 }
 
 // parse reads a frame, which it keeps. A frame that is too short for Ethernet has zero addresses and no EtherType.

@@ -29,6 +29,8 @@ type domain struct {
 	neighbors map[netip.Addr]model.MAC
 	carriers  map[*host]carrier
 	dhcp      bool // a dhcp service has a lease in it
+	dhcp6     bool // and one of an IPv6 address
+	router    bool // a simulated interface advertises it
 }
 
 func internalKey(network string, h *host) string { return network + "@" + h.uuid }

@@ -66,7 +66,17 @@ func (w *World) addStations() {
 	for s := range each[*model.NetworkService](w.g, model.NetworkServices) {
 		if i := w.interfaces[s.InterfaceUUID]; i != nil && s.Mode == model.ServiceDHCP {
 			for _, s := range i.stations {
-				s.domain.dhcp = s.domain.dhcp || slices.ContainsFunc(s.addresses, func(a netip.Addr) bool { return !a.IsLinkLocalUnicast() })
+				leased := func(a netip.Addr) bool { return !a.IsLinkLocalUnicast() }
+				s.domain.dhcp = s.domain.dhcp || slices.ContainsFunc(s.addresses, leased)
+				s.domain.dhcp6 = s.domain.dhcp6 || slices.ContainsFunc(s.addresses, func(a netip.Addr) bool { return a.Is6() && leased(a) })
+				s.domain.router = s.domain.router || slices.Contains(s.addresses, linkLocalOf(s.mac))
+			}
+		}
+	}
+	for _, i := range w.interfaces {
+		if i.Mode == model.InterfaceSimulated && i.EnableRouting {
+			for _, s := range i.stations {
+				s.domain.router = s.domain.router || slices.Contains(s.addresses, linkLocalOf(s.mac))
 			}
 		}
 	}
@@ -102,6 +112,10 @@ func (w *World) addStationsAt(i *iface, h *host) {
 		}
 		if s := w.station(i, l.mac, d); s != nil && !a.IsUnspecified() {
 			s.add(a)
+			if n, ok := graph.Lookup[*model.Network](w.g, l.lease.NetworkUUID); ok && a.Is6() && !d.segment && d.present[i.location] && n.Autonomous().IsValid() {
+				m := i.sends[l.mac]
+				m.subnets = append(m.subnets, n.Autonomous())
+			}
 			if a.Is6() && !linkLocal[l.mac] {
 				s.add(linkLocalOf(l.mac))
 			}

@@ -25,6 +25,9 @@ func (d *drawer) ask(e ends, v6 bool) ([]byte, string) {
 	if !target.Is6() || target.IsMulticast() {
 		target = d.someForeign(true)
 	}
+	if d.oneIn(8) {
+		target = d.freshIn(target)
+	}
 	b := target.As16()
 	if !d.oneIn(4) {
 		e.dst = netip.AddrFrom16([16]byte{0xff, 2, 11: 1, 12: 0xff, 13: b[13], 14: b[14], 15: b[15]})
@@ -61,7 +64,17 @@ func (d *drawer) tell(e ends, v6 bool) ([]byte, string) {
 		}
 		opts = append([]byte{2, 1}, mac[:]...)
 	}
+	if d.oneIn(6) {
+		e.dstMAC = model.ClaimAsker()
+	}
 	return e.nd(layers.ICMPv6TypeNeighborAdvertisement, target, 0x60000000, opts), "neighbour advertisement"
+}
+
+// freshIn gives an address of the same 64 bits that a guest may make and nobody has.
+func (d *drawer) freshIn(a netip.Addr) netip.Addr {
+	b := a.As16()
+	binary.BigEndian.PutUint64(b[8:], 0xbeef_0000_0000_0000|uint64(d.r.IntN(3)))
+	return netip.AddrFrom16(b)
 }
 
 func (d *drawer) arp(e ends, op uint16) []byte {
@@ -94,7 +107,12 @@ func (e ends) nd(t uint8, target netip.Addr, flags uint32, opts []byte) []byte {
 }
 
 func (d *drawer) routerDiscovery(e ends) []byte {
-	if !e.src.Is6() {
+	switch {
+	case d.oneIn(3):
+		e.src = e.srcMAC.LinkLocal()
+	case d.oneIn(4):
+		e.src = netip.IPv6Unspecified()
+	case !e.src.Is6():
 		e.src = netip.MustParseAddr("fe80::1")
 	}
 	e.dst, e.ttl = draw(d, casts6), 255
@@ -109,8 +127,22 @@ func (d *drawer) routerDiscovery(e ends) []byte {
 func (d *drawer) dhcp(e ends) []byte {
 	e.src, e.dst, e.dstMAC = netip.IPv4Unspecified(), netip.MustParseAddr("255.255.255.255"), broadcast
 	sport, dport := layers.UDPPort(68), layers.UDPPort(67)
+	v6 := d.oneIn(2)
+	if v6 {
+		sport, dport = 546, 547
+	}
 	if d.oneIn(4) {
 		sport, dport = dport, sport
+	}
+	if v6 {
+		e.src, e.dst = e.srcMAC.LinkLocal(), netip.MustParseAddr("ff02::1:2")
+		if e.dstMAC = groupMAC(e.dst); d.oneIn(3) {
+			e.src = d.someAddr(true)
+		}
+		if !e.src.Is6() {
+			e.src = netip.IPv6Unspecified()
+		}
+		return e.ip(&layers.UDP{SrcPort: sport, DstPort: dport}, make([]byte, 60))
 	}
 	if d.oneIn(3) {
 		if a := d.someAddr(false); a.Is4() {

@@ -205,6 +205,9 @@ func (b *builder) domains() {
 		if kind < 4 {
 			p := pick(b, subnets6)
 			n.IPv6Network, n.IPv6Prefix = p.Addr(), p.Bits()
+			if p.Bits() == 64 && b.oneIn(2) {
+				n.IPv6Addressing = model.AddressingSLAAC
+			}
 		}
 		switch {
 		case b.oneIn(8):

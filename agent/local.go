@@ -21,6 +21,8 @@ import (
 	"github.com/openvnet/openvnet/dataplane/pipeline"
 	"github.com/openvnet/openvnet/model/reason"
 	"github.com/openvnet/openvnet/services/dhcp"
+	"github.com/openvnet/openvnet/services/dhcp6"
+	"github.com/openvnet/openvnet/services/ra"
 )
 
 var errNoSwitch = errors.New("there is no session with the switch")
@@ -185,6 +187,16 @@ func (a *Agent) localDrops(r *http.Request) ([]local.Drop, error) {
 	for v := range dhcp.NumVerdicts {
 		if n := a.services.dhcp.verdicts[v].Load(); n > 0 && !dhcp.Verdict(v).Answered() {
 			drops = append(drops, local.Drop{Where: "dhcp", Reason: dhcp.Verdict(v).String(), Packets: n})
+		}
+	}
+	for v := range dhcp6.NumVerdicts {
+		if n := a.services.dhcp6.verdicts[v].Load(); n > 0 && !dhcp6.Verdict(v).Answered() {
+			drops = append(drops, local.Drop{Where: "dhcp6", Reason: dhcp6.Verdict(v).String(), Packets: n})
+		}
+	}
+	for v := range ra.NumVerdicts {
+		if n := a.services.routers.verdicts[v].Load(); n > 0 && !ra.Verdict(v).Answered() {
+			drops = append(drops, local.Drop{Where: "ra", Reason: ra.Verdict(v).String(), Packets: n})
 		}
 	}
 	return append(drops, a.services.dropped()...), nil

@@ -21,6 +21,8 @@ type services struct {
 
 	dhcp      *dhcpService
 	teller    *teller
+	dhcp6     *dhcp6Service
+	routers   *routerService
 	nextHops  *nextHops
 	learner   *learner
 	prober    *prober
@@ -40,12 +42,15 @@ func newServices(d *desk) *services {
 		desk: d, workers: map[*lane]worker{},
 		dhcp: newDHCPService(d), teller: t, nextHops: newNextHops(d, t), learner: newLearner(d), prober: &prober{desk: d}, arrivals: &arrivals{desk: d}, announcer: newAnnouncer(d),
 	}
+	s.dhcp6, s.routers = &dhcp6Service{desk: d}, newRouterService(d)
 	add := func(c pipeline.PuntClass, work service, every time.Duration) {
 		l := newLane(c)
 		s.lanes = append(s.lanes, l)
 		s.workers[l] = worker{work, every}
 	}
 	add(pipeline.PuntDHCP4, s.dhcp, tickEvery)
+	add(pipeline.PuntDHCP6, s.dhcp6, tickEvery)
+	add(pipeline.PuntRA, s.routers, tickEvery)
 	add(pipeline.PuntNeighbor, s.nextHops, tickEvery)
 	add(pipeline.PuntLearn, s.learner, tickEvery)
 	add(pipeline.PuntMembers, newSnooper(d), tickEvery)

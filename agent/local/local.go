@@ -78,7 +78,7 @@ type Flow struct {
 
 // Drop counts packets that were dropped for a reason.
 type Drop struct {
-	Where   string `json:"where"` // flow, fast path, dhcp, or the class of the agent's service
+	Where   string `json:"where"` // flow, fast path, dhcp, dhcp6, ra, or the class of the agent's service
 	Reason  string `json:"reason"`
 	Doc     string `json:"doc,omitempty"`
 	Packets uint64 `json:"packets"`

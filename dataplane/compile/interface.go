@@ -316,28 +316,6 @@ func (in *Input) floodTo(b *pipeline.Builder, items *state.Items, i *model.Inter
 	flooded(b, items, d, shard, false, b.Bucket(pipeline.Flood, i.ID, to...))
 }
 
-// served leads questions to the agent that it answers with what the interface says: DHCP and DHCPv6 of a service, in a domain where the interface has an address of the
-// family, and router solicitations of guests, where it has its link-local address and has such a service or routes.
-func (in *Input) served(own *pipeline.Builder, i *model.Interface, s Station) {
-	dhcp := false
-	for o := range in.X.Graph().Referrers(i.UUID, "network_services.interface_uuid") {
-		dhcp = dhcp || o.(*model.NetworkService).Mode == model.ServiceDHCP
-	}
-	b := own.For(s.Domain.owner()) // services of one domain share the flows
-	punt := func(class pipeline.PuntClass, preds ...flow.Pred) {
-		b.Flow(pipeline.Service, prioAllow, append(preds, pipeline.Network.Is(s.Domain.Number)), pipeline.Class.Set(uint32(class)), flow.GotoTable{Table: pipeline.Punt.ID})
-	}
-	if dhcp && len(s.Addrs) > 0 {
-		punt(pipeline.PuntDHCP4, isIPv4, isUDP, flow.UDPSrc.Is(68), flow.UDPDst.Is(67))
-	}
-	if dhcp && slices.ContainsFunc(s.Addrs, func(a Address) bool { return a.Is6() && a.Network != nil }) {
-		punt(pipeline.PuntDHCP6, isIPv6, isUDP, flow.UDPSrc.Is(546), flow.UDPDst.Is(547))
-	}
-	if (dhcp || i.EnableRouting) && slices.ContainsFunc(s.Addrs, func(a Address) bool { return a.Network == nil }) {
-		punt(pipeline.PuntRA, append(discovery(icmpRS), pipeline.FromOut.Is(0))...)
-	}
-}
-
 // simulated gives what programs at ports know the station by, as what is for it is limited. What is sent to an address that is translated is for others.
 func simulated(i *model.Interface, s Station) []state.Simulated {
 	all := []state.Simulated{{MAC: s.MAC, Interface: i.ID}}

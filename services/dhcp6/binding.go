@@ -43,7 +43,7 @@ type Config struct {
 	Renew     time.Duration // optional
 	Rebind    time.Duration // optional
 
-	Extra []Option // optional: further options, none of those above and none of the protocol's own
+	Options []Option // optional: given by hand, instead of those above or besides, and none of the protocol's own; one without data takes away
 }
 
 // Binding is a client's configuration, checked and encoded. It is immutable and safe for concurrent use.
@@ -92,11 +92,11 @@ func NewBinding(c Config) (*Binding, error) {
 		}
 		b.options = append(b.options, Option{optSearch, l.ToBytes()})
 	}
-	for _, o := range c.Extra {
-		if slices.ContainsFunc(b.options, func(p Option) bool { return p.Code == o.Code }) {
-			return nil, fmt.Errorf("dhcpv6 binding of %s: extra: option %d is there already", c.Client, o.Code)
+	for _, o := range c.Options {
+		b.options = slices.DeleteFunc(b.options, func(p Option) bool { return p.Code == o.Code })
+		if len(o.Data) > 0 {
+			b.options = append(b.options, Option{o.Code, slices.Clone(o.Data)})
 		}
-		b.options = append(b.options, Option{o.Code, slices.Clone(o.Data)})
 	}
 	return b, nil
 }
@@ -153,9 +153,12 @@ func (c *Config) validate() error {
 		check(renew > 0 && renew <= rebind && rebind <= preferred && preferred <= lease,
 			"lease: T1 %s, T2 %s, preferred lifetime %s and lease %s must be in this order", renew, rebind, preferred, lease)
 	}
-	for _, o := range c.Extra {
-		check(!protocolOption(o.Code), "extra: option %d is the protocol's own", o.Code)
-		check(len(o.Data) <= math.MaxUint16, "extra: option %d is %d bytes long", o.Code, len(o.Data))
+	seen := map[uint16]bool{}
+	for _, o := range c.Options {
+		check(!protocolOption(o.Code), "options: option %d is the protocol's own", o.Code)
+		check(len(o.Data) <= math.MaxUint16, "options: option %d is %d bytes long", o.Code, len(o.Data))
+		check(!seen[o.Code], "options: option %d is there twice", o.Code)
+		seen[o.Code] = true
 	}
 	return errors.Join(errs...)
 }

@@ -27,7 +27,7 @@ var seeds = []message{
 func anyone(f *testing.F) func(*[]*Binding) Lookup {
 	c := config()
 	c.Addresses = append(c.Addresses, otherIP)
-	c.Extra = []Option{{200, make([]byte, 900)}}
+	c.Options = []Option{{200, make([]byte, 900)}}
 	known := binding(f, c)
 	return func(asked *[]*Binding) Lookup {
 		return func(mac model.MAC) *Binding {

@@ -274,9 +274,9 @@ func TestBadConfigurations(t *testing.T) {
 		{"half a second", func(c *Config) { c.Lease = time.Second / 2 }, "lease: "},
 		{"order", func(c *Config) { c.Renew = time.Hour }, "lease: T1"},
 		{"infinite", func(c *Config) { c.Lease, c.Renew = Infinite, time.Second }, "lease: an infinite"},
-		{"own option", func(c *Config) { c.Extra = []Option{{3, nil}} }, "extra: option 3"},
-		{"twice", func(c *Config) { c.Extra = []Option{{23, nil}} }, "extra: option 23"},
-		{"long", func(c *Config) { c.Extra = []Option{{99, make([]byte, 1<<16)}} }, "extra: option 99"},
+		{"own option", func(c *Config) { c.Options = []Option{{3, nil}} }, "options: option 3"},
+		{"twice", func(c *Config) { c.Options = []Option{{99, nil}, {99, nil}} }, "options: option 99 is there twice"},
+		{"long", func(c *Config) { c.Options = []Option{{99, make([]byte, 1<<16)}} }, "options: option 99"},
 	} {
 		cfg := config()
 		c.change(&cfg)
@@ -286,11 +286,21 @@ func TestBadConfigurations(t *testing.T) {
 	}
 }
 
+// Options by hand take the place of others, or take them away.
+func TestOptionsReplace(t *testing.T) {
+	c := config()
+	c.Options = []Option{{23, otherIP.AsSlice()}, {24, nil}}
+	got, _ := Respond(message{kind: information, client: clientDUID, wants: []byte{0, 23, 0, 24}}.frame(), only(binding(t, c)))
+	if diff := cmp.Diff(replies("\nDNS: [fd00:1::11]"), decoded(t, got)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // Further options come as they are, where they are asked for and there is room.
 func TestExtraOptions(t *testing.T) {
 	c := config()
 	c.DNS, c.Search, c.MTU = nil, nil, 0
-	c.Extra = []Option{{59, []byte("tftp://[fd00::1]/x")}, {200, make([]byte, 1300)}, {31, make([]byte, 16)}}
+	c.Options = []Option{{59, []byte("tftp://[fd00::1]/x")}, {200, make([]byte, 1300)}, {31, make([]byte, 16)}}
 	got, _ := Respond(message{kind: information, client: clientDUID, wants: []byte{0, 31, 0, 200, 0, 59}}.frame(), only(binding(t, c)))
 	text := decoded(t, got)
 	if !strings.Contains(text, "\n59 746674703a") && !strings.Contains(text, "tftp") || !strings.Contains(text, "\n31 ") || strings.Contains(text, "\n200 ") {

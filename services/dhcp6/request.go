@@ -7,10 +7,13 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv6"
 )
 
+// MaxAddresses bounds the addresses of a client, and of DNS servers.
+const MaxAddresses = 8
+
 // Bounds of what a client may say. Their answer fits into the smallest MTU of IPv6, with options besides.
 const (
 	maxIAs       = 8
-	maxAddresses = 8 // in all of them
+	maxAddresses = MaxAddresses // in all of them
 
 	minDUID = 3   // its type and something more
 	maxDUID = 130 // RFC 8415, 11.1

@@ -33,15 +33,15 @@ var (
 	allNodesMAC = model.MAC{0x33, 0x33, 0, 0, 0, 1}
 )
 
-// Lookup gives what is advertised to a guest in the network of the interface from which the frame came, nil if nothing is.
-type Lookup func(guest model.MAC) *Advertisement
+// Lookup gives what is advertised to a guest in the network of the interface from which the frame came, by each router.
+type Lookup func(guest model.MAC) []*Advertisement
 
-// Respond answers one frame, from the Ethernet header on, of an interface that the caller knows; the reply is to leave through that same interface. A reply comes with an
-// answering verdict, and with no other. Solicitations are validated as RFC 4861, section 6.1.1, has it. Who has an address is answered there, others at the address of all
+// Respond answers one frame, from the Ethernet header on, of an interface that the caller knows; the replies, one of each router, are to leave through that same interface.
+// Replies come with an answering verdict, and with no other. Solicitations are validated as RFC 4861, section 6.1.1, has it. Who has an address is answered there, others at the address of all
 // nodes, which the caller may have said not long ago: see [Schedule.Asked].
 //
 // It reads f only during the call and is safe for concurrent use if lookup is. lookup is called at most once, for a valid solicitation.
-func Respond(f []byte, lookup Lookup) (reply []byte, verdict Verdict) {
+func Respond(f []byte, lookup Lookup) (replies [][]byte, verdict Verdict) {
 	m, reason := frame.DecodeICMPv6(f)
 	if reason != frame.OK {
 		return nil, refusedFrame(reason)
@@ -49,17 +49,19 @@ func Respond(f []byte, lookup Lookup) (reply []byte, verdict Verdict) {
 	if refusal := invalid(&m); refusal != 0 {
 		return nil, refusal
 	}
-	a := lookup(m.Ethernet.Src)
-	if a == nil {
+	all := lookup(m.Ethernet.Src)
+	if len(all) == 0 {
 		return nil, NoRouter
 	}
-	eth := m.Ethernet
-	if m.IP.Src.IsUnspecified() {
-		eth.Dst = allNodesMAC
-		return a.frame(eth, allNodes), ToAll
-	}
+	eth, to, verdict := m.Ethernet, m.IP.Src, ToAsker
 	eth.Dst = m.Ethernet.Src
-	return a.frame(eth, m.IP.Src), ToAsker
+	if to.IsUnspecified() {
+		eth.Dst, to, verdict = allNodesMAC, allNodes, ToAll
+	}
+	for _, a := range all {
+		replies = append(replies, a.frame(eth, to))
+	}
+	return replies, verdict
 }
 
 // invalid gives the reason why a message is no valid solicitation, 0 if it is one.

@@ -228,15 +228,15 @@ func TestSolicitations(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			f := c.s.frame()
 			before := bytes.Clone(f)
-			got, v := Respond(f, func(m model.MAC) *Advertisement {
+			got, v := Respond(f, func(m model.MAC) []*Advertisement {
 				if m != guestMAC {
 					t.Errorf("asked for %s", m)
 				}
-				return made(t, Config{Source: routerMAC})
+				return []*Advertisement{made(t, Config{Source: routerMAC})}
 			})
 			text := ""
-			if got != nil {
-				text = decoded(t, got)
+			for _, g := range got {
+				text += decoded(t, g)
 			}
 			want := c.head
 			if want != "" {
@@ -247,7 +247,7 @@ func TestSolicitations(t *testing.T) {
 			}
 		})
 	}
-	if got, v := Respond(solicitation{}.frame(), func(model.MAC) *Advertisement { return nil }); got != nil || v != NoRouter {
+	if got, v := Respond(solicitation{}.frame(), func(model.MAC) []*Advertisement { return nil }); got != nil || v != NoRouter {
 		t.Errorf("nothing to advertise: %q", v)
 	}
 	if _, v := Respond(nil, nil); v != refusedFrame(frame.EthernetShort) {
@@ -285,12 +285,12 @@ func FuzzRespond(f *testing.F) {
 			b = s.frame()
 		}
 		before := bytes.Clone(b)
-		got, v := Respond(b, func(model.MAC) *Advertisement { return a })
+		got, v := Respond(b, func(model.MAC) []*Advertisement { return []*Advertisement{a, a} })
 		if !bytes.Equal(before, b) || v == 0 || int(v) >= NumVerdicts || v.Answered() != (got != nil) {
-			t.Fatalf("verdict %d %q with %d bytes of reply", v, v, len(got))
+			t.Fatalf("verdict %d %q with %d replies", v, v, len(got))
 		}
-		if got != nil {
-			decoded(t, got)
+		for _, g := range got {
+			decoded(t, g)
 		}
 	})
 }

@@ -18,10 +18,11 @@ const (
 	maxGuests    = 4096            // of one host
 )
 
-// Guest is one interface with one MAC address in one domain.
+// Guest is one interface in one domain, of which a router is to tell.
 type Guest struct {
 	Interface uint32
 	Domain    uint32
+	Router    uint32
 }
 
 // Schedule says when which guest is told what. It is not safe for concurrent use.
@@ -85,7 +86,7 @@ func (s *Schedule) Due(now time.Time, limit int) []Told {
 		}
 	}
 	slices.SortFunc(due, func(a, b Guest) int {
-		return cmp.Or(s.guests[a].due.Compare(s.guests[b].due), cmp.Compare(a.Interface, b.Interface), cmp.Compare(a.Domain, b.Domain))
+		return cmp.Or(s.guests[a].due.Compare(s.guests[b].due), cmp.Compare(a.Interface, b.Interface), cmp.Compare(a.Domain, b.Domain), cmp.Compare(a.Router, b.Router))
 	})
 	var out []Told
 	for _, g := range due[:min(len(due), limit)] {

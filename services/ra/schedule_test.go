@@ -33,7 +33,7 @@ func told(t *testing.T, s *Schedule, from, to int) map[int]string {
 }
 
 func TestScheduleTells(t *testing.T) {
-	s, g := slow(), Guest{1, 7}
+	s, g := slow(), Guest{1, 7, 3}
 	first := made(t, Config{Source: routerMAC, Default: true, Prefixes: []Prefix{{prefix("fd00:1::/64"), true, 0}}, DNS: []netip.Addr{addr("fd00::53")}, Search: []string{"a.b"}, Routes: []netip.Prefix{prefix("fd00:2::/64")}})
 	s.Want(begin, map[Guest]*Advertisement{g: first})
 	got := told(t, s, 0, 1300)
@@ -84,7 +84,7 @@ func TestScheduleTells(t *testing.T) {
 
 // Another source comes after the end of the one before.
 func TestScheduleOfAnotherSource(t *testing.T) {
-	s, g := slow(), Guest{1, 7}
+	s, g := slow(), Guest{1, 7, 3}
 	s.Want(begin, map[Guest]*Advertisement{g: made(t, Config{Source: routerMAC, Default: true})})
 	told(t, s, 0, 40)
 	other := made(t, Config{Source: model.MAC{2, 0, 0, 0, 2, 0}, Default: true})
@@ -107,7 +107,7 @@ func TestScheduleBounds(t *testing.T) {
 	s, a := NewSchedule(), made(t, Config{Source: routerMAC})
 	want := map[Guest]*Advertisement{}
 	for n := range uint32(maxGuests + 10) {
-		want[Guest{n, 1}] = a
+		want[Guest{n, 1, 3}] = a
 	}
 	s.Want(begin, want)
 	seen := map[Guest]int{}
@@ -119,12 +119,12 @@ func TestScheduleBounds(t *testing.T) {
 	if len(seen) != maxGuests || len(s.Due(begin, 64)) != 0 {
 		t.Errorf("%d guests were told", len(seen))
 	}
-	g := Guest{1, 1}
+	g := Guest{1, 1, 3}
 	if seen[g] > 0 && s.Asked(after(2), g) {
 		t.Error("told all nodes again after two seconds")
 	}
 	for range 2 {
-		if !s.Asked(after(3), Guest{5000, 2}) {
+		if !s.Asked(after(3), Guest{5000, 2, 3}) {
 			t.Error("who is not told by itself is not answered")
 		}
 	}

@@ -1,0 +1,118 @@
+package agent
+
+import (
+	"context"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/openvnet/openvnet/dataplane/compile"
+	"github.com/openvnet/openvnet/dataplane/ovs"
+	"github.com/openvnet/openvnet/model"
+	"github.com/openvnet/openvnet/model/guide"
+	"github.com/openvnet/openvnet/services/dhcp6"
+)
+
+// dhcp6Service answers DHCPv6. What it says it reads for each question, so that a change counts from the next packet on.
+type dhcp6Service struct {
+	*desk
+	verdicts [dhcp6.NumVerdicts]atomic.Uint64
+}
+
+func (s *dhcp6Service) handle(ctx context.Context, _ time.Time, p ovs.Packet) string {
+	reply, verdict := dhcp6.Respond(p.Data, func(client model.MAC) *dhcp6.Binding { return s.binding(&p, client) })
+	s.verdicts[verdict].Add(1)
+	if reply == nil {
+		return "" // counted by verdict
+	}
+	if err := s.inject(ctx, reply, p.Back()); err != nil {
+		return dropNoSwitch
+	}
+	return ""
+}
+
+func (*dhcp6Service) tick(context.Context, time.Time) {}
+
+// binding gives what DHCPv6 says to the guest that has sent the packet, nil if it has no IPv6 address there or no service is for it.
+func (s *dhcp6Service) binding(p *ovs.Packet, mac model.MAC) *dhcp6.Binding {
+	s.replica.mu.RLock()
+	defer s.replica.mu.RUnlock()
+	in := &s.replica.in
+	guest, at := guestAt(in, p.Ingress, p.Network, mac)
+	if guest == nil {
+		return nil
+	}
+	for _, n := range networksOf(at) {
+		for _, server := range in.DHCPServers(at.Domain) {
+			if !slices.ContainsFunc(server.Addrs, func(a compile.Address) bool { return a.Is6() && a.Network == n }) {
+				continue
+			}
+			b, err := dhcp6.NewBinding(dhcp6Config(in, guest, at, n, server))
+			if err != nil {
+				s.log.Warn("a DHCPv6 client cannot be configured", "interface", guest.UUID, "error", err)
+				return nil
+			}
+			return b
+		}
+	}
+	return nil
+}
+
+// dhcp6Config gives what a service says to a guest of a network. Where guests make their addresses themselves they get none.
+func dhcp6Config(in *compile.Input, guest *model.Interface, at *compile.Station, n *model.Network, server compile.Server) dhcp6.Config {
+	told := guide.Of(in.X.Graph(), n, guide.IPv6)
+	c := dhcp6.Config{
+		Client: at.MAC, Prefix: n.Prefix6(), ServerMAC: server.MAC, DNS: told.DNS[:min(len(told.DNS), 8)], MTU: mtu16(in.MTU(n.UUID)),
+		Lease: time.Duration(n.DHCPLeaseTime) * time.Second,
+	}
+	for _, a := range at.Addrs {
+		if a.Is6() && a.Network == n && !n.Autonomous().IsValid() && len(c.Addresses) < dhcp6.MaxAddresses {
+			c.Addresses = append(c.Addresses, a.Addr)
+		}
+	}
+	if told.Domain != "" {
+		c.Search = []string{told.Domain}
+	}
+	for code, data := range guide.Options(in.X.Graph(), server.Service, n.UUID, guest.UUID, guide.IPv6) {
+		c.Options = append(c.Options, dhcp6.Option{Code: code, Data: data})
+	}
+	slices.SortFunc(c.Options, func(a, b dhcp6.Option) int { return int(a.Code) - int(b.Code) })
+	return c
+}
+
+// guestAt gives the interface of that id, if it is a guest's, with what it is in the domain of that number with the MAC address.
+func guestAt(in *compile.Input, id, domain uint32, mac model.MAC) (*model.Interface, *compile.Station) {
+	o, ok := in.X.Graph().ByID(model.Interfaces, id)
+	if !ok {
+		return nil, nil
+	}
+	i := o.(*model.Interface)
+	for _, st := range in.Stations(i.UUID) {
+		if st.Domain.Number == domain && st.MAC == mac {
+			return i, &st
+		}
+	}
+	return nil, nil
+}
+
+// networksOf gives the networks of a station's IPv6 addresses, each once, in the order of the addresses.
+func networksOf(st *compile.Station) []*model.Network {
+	var out []*model.Network
+	for _, a := range st.Addrs {
+		if a.Is6() && a.Network != nil && !slices.Contains(out, a.Network) {
+			out = append(out, a.Network)
+		}
+	}
+	return out
+}
+
+// mtu16 gives an MTU as messages say it: 0 for none that IPv6 could go by.
+func mtu16(mtu int) uint16 {
+	if mtu < minMTU6 {
+		return 0
+	}
+	return uint16(min(mtu, 65535)) //nolint:gosec // it fits
+}
+
+// minMTU6 is the smallest MTU of a link with IPv6 (RFC 8200, section 5).
+const minMTU6 = 1280

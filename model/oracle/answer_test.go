@@ -62,7 +62,11 @@ func TestNotAnswered(t *testing.T) {
 	renewal := datagram{dst: gw, src: a1, from: "10.0.0.1", to: "10.0.0.254", proto: protoUDP, fromPort: 68, toPort: 67}
 	rogue := datagram{dst: a2, src: a1, from: "10.0.0.1", to: "10.0.0.2", proto: protoUDP, fromPort: 67, toPort: 68}
 	solicit := datagram{dst: multicast6, src: a1, from: linkLocalA1, to: "ff02::2", proto: protoICMPv6, kind: icmp6RouterSolicit}
-	advert, redirect, listener := solicit, solicit, solicit
+	advert, redirect, listener, unknown := solicit, solicit, solicit, solicit
+	unknown.from = "::"
+	request6 := datagram{dst: multicast6, src: a1, from: linkLocalA1, to: "ff02::1:2", proto: protoUDP, fromPort: 546, toPort: 547}
+	rogue6 := request6
+	rogue6.fromPort, rogue6.toPort = 547, 546
 	advert.kind, redirect.kind, listener.kind = icmp6RouterAdvert, icmp6Redirect, icmp6Report
 	foreign := ping(gw, a1, "10.0.0.1", "10.0.0.9")
 	reply := ping(gw, a1, "10.0.0.1", "10.0.0.254")
@@ -83,7 +87,10 @@ func TestNotAnswered(t *testing.T) {
 		"DHCP":                     {request.frame(), "punt dp-a dhcp4"},
 		"DHCP renewal":             {renewal.frame(), "punt dp-a dhcp4"},
 		"DHCP answer":              {rogue.frame(), "drop dp-a dhcp_rogue"},
-		"router solicitation":      {solicit.frame(), "drop dp-a nd_router"},
+		"DHCPv6":                   {request6.frame(), "punt dp-a dhcp6"},
+		"DHCPv6 answer":            {rogue6.frame(), "drop dp-a dhcp_rogue"},
+		"router solicitation":      {solicit.frame(), "punt dp-a ra"},
+		"the same from nobody":     {unknown.frame(), "punt dp-a ra"},
 		"router advertisement":     {advert.frame(), "drop dp-a nd_router"},
 		"redirect":                 {redirect.frame(), "drop dp-a nd_router"},
 		"MLD":                      {listener.frame(), "drop dp-a mld"},
@@ -97,6 +104,18 @@ func TestNotAnswered(t *testing.T) {
 		"source option said twice": {datagram{dst: a2, src: a1, from: "fd00::1", to: "fd00::2", proto: protoICMPv6, kind: 135, rest: twice(a1)}.frame(), "drop dp-a nd_unknown"},
 	} {
 		t.Run(name, func(t *testing.T) { newLab(t, gateways).expect("dp-a/if-a1", tc.frame, tc.want) })
+	}
+	for name, tc := range map[string]struct{ text, solicited, asked string }{
+		"no service":                 {tenants, "drop dp-a nd_router", "drop dp-a dhcp_none"},
+		"a service of IPv4":          {tenants + "simulated if-gw - 02:00:00:00:00:fe nw-a=10.0.0.254\nnetwork_services mode=dhcp interface_uuid=if-gw\n", "drop dp-a nd_router", "drop dp-a dhcp_none"},
+		"a gateway":                  {tenants + "simulated if-gw - 02:00:00:00:00:fe nw-a=fd00::254 enable_routing=true\n", "punt dp-a ra", "drop dp-a dhcp_none"},
+		"one that does neither":      {tenants + "simulated if-gw - 02:00:00:00:00:fe nw-a=fd00::254\n", "drop dp-a nd_router", "drop dp-a dhcp_none"},
+		"a service pinned elsewhere": {tenants + "simulated if-gw dp-b 02:00:00:00:00:fe nw-a=fd00::254\nnetwork_services mode=dhcp interface_uuid=if-gw\n", "punt dp-a ra", "punt dp-a dhcp6"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			newLab(t, tc.text).expect("dp-a/if-a1", solicit.frame(), tc.solicited)
+			newLab(t, tc.text).expect("dp-a/if-a1", request6.frame(), tc.asked)
+		})
 	}
 	newLab(t, gateways).expect("dp-b/if-a2", ping(pin, a2, "10.0.0.2", "10.0.0.253").frame(), "dp-b/if-a2")
 }

@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/openvnet/openvnet/model"
@@ -262,4 +263,34 @@ active_interfaces interface_uuid=if-two datapath_uuid=dp-b
 	l.expect("dp-a/if-a1", ping(gw, a1, "10.0.0.1", "10.0.0.254").frame(), "dp-a/if-a1")
 	l.expect("dp-b/if-a2", ping(gw, a2, "10.0.0.2", "10.0.0.254").frame(), "dp-b/if-a2")
 	l.expect("dp-b/if-a2", udp(mac(0x22), a2, "10.0.0.2", "10.0.0.22").frame(), "dp-a/if-two") // the first owner counts
+}
+
+// A guest asks whether an address is free that it has made of its network's subnet: the agent hears of it, and of no other.
+func TestClaims(t *testing.T) {
+	dad := func(target string) []byte {
+		return nd(multicast6, a1, "::", "ff02::1:ff00:9", 135, target, none)
+	}
+	slaac := strings.Replace(tenants, "uuid=nw-a ", "uuid=nw-a ipv6_addressing=slaac ", 1)
+	answer := nd(model.ClaimAsker(), a1, "fd00::1", "fe80::9", 136, "fd00::1", a1)
+	for name, tc := range map[string]struct {
+		text  string
+		frame []byte
+		want  string
+	}{
+		"nobody's":              {slaac, dad("fd00::9"), "punt dp-a claim"},
+		"another's":             {slaac, dad("fd00::2"), "punt dp-a claim"},
+		"its own":               {slaac, dad("fd00::1"), "drop dp-a nd_own"},
+		"its own link-local":    {slaac, dad(linkLocalA1), "drop dp-a nd_own"},
+		"of another subnet":     {slaac, dad("fd01::9"), "drop dp-a nd_sender"},
+		"link-local":            {slaac, dad("fe80::9"), "drop dp-a nd_sender"},
+		"with a link address":   {slaac, nd(multicast6, a1, "::", "ff02::1:ff00:9", 135, "fd00::9", a1), "drop dp-a nd_sender"},
+		"from an address":       {slaac, nd(multicast6, a1, "fd00::1", "ff02::1:ff00:9", 135, "fd00::9", a1), "drop dp-a nd_unknown"},
+		"by DHCPv6":             {tenants, dad("fd00::9"), "drop dp-a nd_sender"},
+		"an answer":             {slaac, answer, "punt dp-a claim"},
+		"an answer, by DHCPv6":  {tenants, answer, "drop dp-a nd_unasked"},
+		"an answer for others":  {slaac, nd(model.ClaimAsker(), a1, "fd00::1", "fe80::9", 136, "fd00::9", a1), "drop dp-a nd_sender"},
+		"an answer to somebody": {slaac, nd(a2, a1, "fd00::1", "fd00::2", 136, "fd00::1", a1), "drop dp-a nd_unasked"},
+	} {
+		t.Run(name, func(t *testing.T) { newLab(t, tc.text).expect("dp-a/if-a1", tc.frame, tc.want) })
+	}
 }

@@ -25,6 +25,7 @@ var upgrades = map[string][]upgrade{
 	"routes":          {defaults(map[string]string{"mode": `"gateway"`})},
 	"topologies":      {defaults(map[string]string{"encapsulation": `"geneve"`})},
 	"security_groups": {defaults(map[string]string{"trust_members": `true`})},
+	"dns_records":     {defaults(map[string]string{"type": `"address"`})},
 }
 
 // defaults is the upgrade to a version that has new fields with these values in objects that were written before.

@@ -66,6 +66,8 @@ ip_leases uuid=il-vif network_uuid=nw-a ipv4_address=10.0.0.1 interface_uuid=if-
 network_services uuid=ns-dhcp mode=dhcp interface_uuid=if-sim
 network_services uuid=ns-dns mode=dns interface_uuid=if-sim
 dns_services uuid=dnss-a network_service_uuid=ns-dns
+dns_records uuid=dnsr-www dns_service_uuid=dnss-a name=www ipv4_address=10.0.0.1
+dns_records uuid=dnsr-alias dns_service_uuid=dnss-a name=alias type=cname target=www
 route_links uuid=rl-a
 translations uuid=tr-static mode=static_address interface_uuid=if-sim
 translations uuid=tr-edge mode=vnet_edge interface_uuid=if-edge
@@ -153,6 +155,27 @@ func TestRules(t *testing.T) {
 		{"dns_records", "dns_service_uuid=dnss-a name=www", model.MissingArgument, "ipv4_address: is required (or ipv6_address)"},
 		{"dns_records", "dns_service_uuid=dnss-a ipv4_address=10.0.0.1", model.MissingArgument, "name: is required"},
 		{"dns_records", "dns_service_uuid=dnss-a name=a_b! ipv4_address=10.0.0.1", model.ArgumentError, "not a domain name"},
+		{"dns_records", "dns_service_uuid=dnss-a name=*.apps ipv4_address=10.0.0.1", model.Class{}, ""},
+		{"dns_records", "dns_service_uuid=dnss-a name=*. ipv4_address=10.0.0.1", model.ArgumentError, "name: \"*.\" is no name: after *. follows a domain name"},
+		{"dns_records", "dns_service_uuid=dnss-a name=a.*.b ipv4_address=10.0.0.1", model.ArgumentError, "not a domain name"},
+		{"dns_records", "dns_service_uuid=dnss-a name=10.0.0.1 ipv4_address=10.0.0.1", model.ArgumentError, "name: 1.0.0.10.in-addr.arpa is the name of an address; what an address is called says type ptr"},
+		{"dns_records", "dns_service_uuid=dnss-a name=www ipv4_address=10.0.0.1 target=b", model.ArgumentError, "target: cannot be given with type address, which takes ipv4_address, ipv6_address"},
+		{"dns_records", "dns_service_uuid=dnss-a name=www type=mx target=b", model.ArgumentError, "type: \"mx\" is not one of address, cname, ptr, srv, txt"},
+		{"dns_records", "dns_service_uuid=dnss-a name=alias2 type=cname target=www.example", model.Class{}, ""},
+		{"dns_records", "dns_service_uuid=dnss-a name=alias2 type=cname", model.MissingArgument, "target: is required with type cname"},
+		{"dns_records", "dns_service_uuid=dnss-a name=alias2 type=cname target=Alias2.", model.ArgumentError, "target: is the name itself"},
+		{"dns_records", "dns_service_uuid=dnss-a name=www type=cname target=b", model.ArgumentError, "type: cname must be the only record of www, which has dnsr-www of type address"},
+		{"dns_records", "dns_service_uuid=dnss-a name=alias type=txt text=a", model.ArgumentError, "name: alias has dnsr-alias of type cname, which must be its only record"},
+		{"dns_records", "dns_service_uuid=dnss-a name=alias type=cname target=c", model.ArgumentError, "type: cname must be the only record of alias, which has dnsr-alias of type cname"},
+		{"dns_records", "dns_service_uuid=dnss-a name=10.0.0.9 type=ptr target=nine.example", model.Class{}, ""},
+		{"dns_records", "dns_service_uuid=dnss-a name=fd00::9 type=ptr target=nine.example", model.Class{}, ""},
+		{"dns_records", "dns_service_uuid=dnss-a name=nine type=ptr target=nine.example", model.ArgumentError, "name: nine is not the name of an address"},
+		{"dns_records", "dns_service_uuid=dnss-a name=*.10.in-addr.arpa type=ptr target=nine.example", model.ArgumentError, "type ptr is of one address"},
+		{"dns_records", "dns_service_uuid=dnss-a name=_sip._udp.example type=srv target=sip.example port=5060 priority=10 weight=5", model.Class{}, ""},
+		{"dns_records", "dns_service_uuid=dnss-a name=_sip._udp.example type=srv target=sip.example", model.MissingArgument, "port: is required with type srv"},
+		{"dns_records", "dns_service_uuid=dnss-a name=_sip._udp.example type=srv target=sip.example port=5060 priority=70000", model.ArgumentError, "priority: 70000 is outside 0 to 65535"},
+		{"dns_records", "dns_service_uuid=dnss-a name=t type=txt text=v=spf1~-all", model.Class{}, ""},
+		{"dns_records", "dns_service_uuid=dnss-a name=t type=txt", model.MissingArgument, "text: is required with type txt"},
 
 		{"routes", "interface_uuid=if-sim network_uuid=nw-a route_link_uuid=rl-a ipv4_network=0.0.0.0 ipv4_prefix=0", model.Class{}, ""},
 		{"routes", "interface_uuid=if-sim network_uuid=nw-a route_link_uuid=rl-a ipv6_network=:: ipv6_prefix=0", model.Class{}, ""},
@@ -298,6 +321,9 @@ func TestCanonicalForms(t *testing.T) {
 		{"networks", "labels", " b=2 ,a,", "a=,b=2"},
 		{"networks", "labels", map[string]any{"b": 2, "a": "x", "c": nil, "d": true}, "a=x,b=2,c=,d=true"},
 		{"networks", "domain_name", "Shop.Example.", "shop.example"},
+		{"dns_records", "name", "*.Apps.Example.", "*.apps.example"},
+		{"dns_records", "name", "192.0.2.10", "10.2.0.192.in-addr.arpa"},
+		{"dns_records", "name", "2001:DB8::567", "7.6.5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa"},
 		{"dns_services", "public_dns", " 192.0.2.1, 2001:DB8::1 ,", "192.0.2.1,2001:db8::1"},
 		{"filter_statics", "src_address", "10.0.0.1", "10.0.0.1/32"},
 		{"filter_statics", "src_address", "FD00::/64", "fd00::/64"},

@@ -221,7 +221,7 @@ func sample(r *model.Resource, n int) app.Params {
 		model.Mirrors:                          {"interface_uuid": "if-vif", "target_interface_uuid": "if-v%d"},
 		model.DHCPOptions:                      {"network_service_uuid": "ns-wd", "code": json.Number(strconv.Itoa(200 + n)), "format": "hex", "value": "01"},
 		model.DNSServices:                      {"network_service_uuid": "ns-w"},
-		model.DNSRecords:                       {"dns_service_uuid": "dnss-w", "name": "host%d.example", "ipv4_address": "10.9.0.1"},
+		model.DNSRecords:                       {"dns_service_uuid": "dnss-w", "name": "host%d.example", "type": "srv", "target": "a.example", "port": 5060.0},
 		model.RouteLinks:                       {"mac_address": "02:00:00:00:01:0%d"},
 	}
 	for name, v := range more[r] {

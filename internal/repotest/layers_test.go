@@ -100,6 +100,7 @@ var modules = []struct {
 	{path: "github.com/google/go-cmp", tests: true, why: "compares in tests; it may panic on what it does not know"},
 	{path: "github.com/google/gopacket", why: "github.com/gopacket/gopacket, in tests: this one is not maintained any more"},
 	{path: "github.com/gopacket/gopacket", tests: true, why: "it allocates and is lenient: a second opinion for tests, not for product code"},
+	{path: "github.com/miekg/dns", folders: []string{"services/dns"}, tests: true, why: "DNS messages are read and written in services/dns"},
 	{path: "github.com/ovn-kubernetes/libovsdb", folders: []string{"dataplane"}, tests: true, why: "the OVSDB is behind dataplane/ovs"},
 	{path: "github.com/pkg/errors", why: "errors and fmt.Errorf with %w"},
 	{path: "github.com/rogpeppe/go-internal", tests: true, why: "testscript is for tests"},

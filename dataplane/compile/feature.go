@@ -24,9 +24,12 @@ type feature struct {
 
 // features are all there is, in no order of importance.
 func features() []*feature {
-	return []*feature{&hostFeature, &datapathFeature, &domainFeature, &interfaceFeature, &linkWireFeature, &learnedFeature, &multicastFeature, &judgeFeature, &filterFeature, &groupFeature, &ruleFeature, &ruleSetFeature, &memberFeature, &unrealisedFeature,
+	return []*feature{&hostFeature, &datapathFeature, &domainFeature, &interfaceFeature, &linkWireFeature, &learnedFeature, &multicastFeature, &judgeFeature, &filterFeature, &groupFeature, &ruleFeature, &ruleSetFeature, &memberFeature,
 		&routerFeature, &legFeature, &routeFeature, &routeLinkFeature, &rowFeature, &nextHopFeature, &outsideHopFeature, &sizeFeature, &neighborFeature, &probeFeature}
 }
+
+// ErrUnrealised is of an object, or a field of it, that the data plane has no feature for. A host that has such an object says so: nobody is to take it for working.
+var ErrUnrealised = errors.New("not realised by this version of the agent")
 
 // featureOf gives the feature of a kind of units.
 func featureOf(kind string) *feature {

@@ -2,7 +2,6 @@ package compile_test
 
 import (
 	"cmp"
-	"errors"
 	"flag"
 	"net/netip"
 	"os"
@@ -97,6 +96,7 @@ func twoTenants() *world {
 	w.network("nw-b", 200, "10.0.0.0/24", "")
 	w.iface("if-dhcp", model.InterfaceSimulated, "", "", "02:00:00:00:00:fe", "nw-a", "10.0.0.254")
 	w.put(&model.NetworkService{Mode: model.ServiceDHCP, InterfaceUUID: "if-dhcp"})
+	w.put(&model.NetworkService{Mode: model.ServiceDNS, InterfaceUUID: "if-dhcp"})
 	w.iface("if-a1", model.InterfaceVIF, "dp-1", "a1", "02:00:00:00:00:01", "nw-a", "10.0.0.1", "fd00:a::1")
 	w.iface("if-a2", model.InterfaceVIF, "dp-2", "a2", "02:00:00:00:00:02", "nw-a", "10.0.0.2")
 	w.iface("if-b1", model.InterfaceVIF, "dp-1", "b1", "02:00:00:00:01:01", "nw-b", "10.0.0.1")
@@ -111,39 +111,6 @@ func unleased() *world {
 	w.iface("if-a1", model.InterfaceVIF, "dp-1", "a1", "02:00:00:00:00:01", "")
 	w.iface("if-b1", model.InterfaceVIF, "dp-1", "b1", "02:00:00:00:01:01", "nw-a", "fd00:a::1")
 	return w
-}
-
-// What the data plane has no feature for is said, and protection that it cannot give keeps the interface closed.
-func TestUnrealisedIsSaid(t *testing.T) {
-	for name, change := range map[string]func(w *world) (uuid string){
-		"dns": func(w *world) string {
-			w.put(&model.DNSService{Meta: model.Meta{UUID: "dnss-1"}})
-			return "dnss-1"
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			w := twoTenants()
-			uuid := change(w)
-			in := &compile.Input{X: span.New(w.g), Self: "dp-1", Bridge: compile.NewBridge()}
-			in.Bridge.SetPort(compile.Port{Name: "a1", OFPort: 11, Ifindex: 111})
-			said := false
-			for u := range in.Units() {
-				items, err := in.Unit(u)
-				if u.UUID != uuid {
-					continue
-				}
-				said = said || errors.Is(err, compile.ErrUnrealised)
-				for _, f := range items.Flows {
-					if f.Table == pipeline.Classify.ID || f.Table == pipeline.Output.ID {
-						t.Errorf("open: %s", f)
-					}
-				}
-			}
-			if !said {
-				t.Error("nothing is said")
-			}
-		})
-	}
 }
 
 // edit changes an interface.

@@ -120,6 +120,7 @@ func (in *Input) iface(uuid string) (state.Items, error) {
 			echo(b, s)
 			closed(b, s)
 			items.Simulated = append(items.Simulated, simulated(i, s)...)
+			in.named(b, i, s)
 			in.reachable(b, &items, i, s)
 		}
 		in.towardsSimulated(b, i, s)

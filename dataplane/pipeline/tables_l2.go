@@ -11,8 +11,8 @@ var toInterface = []Register{Egress, FilterZone, GroupZone, RuleSet}
 // The tables of layer 2, and those from there to ports and other hosts.
 var (
 	L2 = &Table{
-		ID: idL2, Name: "l2", Doc: "Where the destination MAC address is: an interface of this host, a leg, or another host, which frames for an interface that has left this host are sent on to. Broadcast and multicast are flooded, or go to those that have joined. Questions of ARP and ND that nobody has answered go to ports with devices outside.",
-		Matches: []flow.Field{flow.EthDst, flow.EthType, flow.ARPOp, flow.IPv4Dst, flow.IPv6Dst, flow.IPProto, flow.ICMPv6Type}, Reads: []Register{Network, Remote, FromOut, Ingress}, Writes: append([]Register{Network, Class, Refused}, toInterface...), Sets: []flow.Field{flow.EthDst, flow.InPort16},
+		ID: idL2, Name: "l2", Doc: "Where the destination MAC address is: an interface of this host, a leg, or another host, which frames for an interface that has left this host are sent on to. Broadcast and multicast are flooded, or go to those that have joined. Routed questions of DNS go to the agent. Questions of ARP and ND that nobody has answered go to ports with devices outside.",
+		Matches: []flow.Field{flow.EthDst, flow.EthType, flow.ARPOp, flow.IPv4Dst, flow.IPv6Dst, flow.IPProto, flow.UDPDst, flow.TCPDst, flow.ICMPv6Type}, Reads: []Register{Network, Remote, FromOut, Ingress}, Writes: append([]Register{Network, Class, Refused}, toInterface...), Sets: []flow.Field{flow.EthDst, flow.InPort16},
 		Next: []uint8{idUnknown, idL3In, idFlood, idDeliver, idInFilter, idTransport, idOutput}, Again: []uint8{idPunt, idDeliver, idTransport}, MissTo: idUnknown,
 	}
 	Unknown = &Table{

@@ -58,6 +58,9 @@ func (r *run) serve(d *domain, p packet) {
 	case p.isICMP6(icmp6Query, icmp6Report, icmp6Done, icmp6ReportV2) && !d.segment:
 		r.drop(h, reason.MLD, i)
 		return
+	case p.isDNS() && d.stations[p.dst].named(h, p.to):
+		r.punt(PuntDNS, h, i)
+		return
 	case p.isEchoRequest():
 		s := d.stations[p.dst]
 		if s != nil && s.iface.Mode == model.InterfaceSimulated && s.iface.at(h) && slices.Contains(s.addresses, p.to) {

@@ -32,6 +32,8 @@ func (r *run) forward(h *host, d *domain, from *origin, p packet, routers int) {
 	switch {
 	case !s.known(h):
 		r.toNobody(h, d, from, p)
+	case from == nil && p.isDNS() && s.named(h, p.to):
+		r.punt(PuntDNS, h, from.name())
 	case s.iface.leg:
 		r.toLeg(h, d, s, from, p, routers)
 	case s.iface.Mode == model.InterfaceSimulated && d.physical && !s.here(h): // it is there, behind the NIC

@@ -42,6 +42,7 @@ const (
 	PuntDHCP6    PuntClass = "dhcp6"    // a DHCPv6 request
 	PuntRA       PuntClass = "ra"       // a router solicitation
 	PuntClaim    PuntClass = "claim"    // a guest asks whether an address is free, to take it, or says that it has one
+	PuntDNS      PuntClass = "dns"      // a question for a name
 	PuntNeighbor PuntClass = "neighbor" // a packet that waits for a device outside to answer who it is
 	PuntReject   PuntClass = "reject"   // a packet whose sender is to be told that a rule rejects it; it is among the drops too
 	PuntError    PuntClass = "error"    // a packet that was dropped, whose sender is told why; it is among the drops too

@@ -29,6 +29,7 @@ const (
 
 	dhcp6Client = 546
 	dhcp6Server = 547
+	dnsServer   = 53
 )
 
 var (
@@ -93,6 +94,11 @@ func (p *packet) isUDP4(from, to uint16) bool {
 // isUDP6 is isUDP4 over IPv6.
 func (p *packet) isUDP6(from, to uint16) bool {
 	return p.ether == etherIPv6 && p.proto == protoUDP && p.hasPorts && p.fromPort == from && p.toPort == to
+}
+
+// isDNS reports whether it is a question for a name, or of a connection for such.
+func (p *packet) isDNS() bool {
+	return p.isIP() && (p.proto == protoUDP || p.proto == protoTCP) && p.hasPorts && p.toPort == dnsServer
 }
 
 // parse reads a frame, which it keeps. A frame that is too short for Ethernet has zero addresses and no EtherType.

@@ -64,13 +64,18 @@ func (w *World) addStations() {
 		}
 	}
 	for s := range each[*model.NetworkService](w.g, model.NetworkServices) {
-		if i := w.interfaces[s.InterfaceUUID]; i != nil && s.Mode == model.ServiceDHCP {
+		i := w.interfaces[s.InterfaceUUID]
+		switch {
+		case i == nil:
+		case s.Mode == model.ServiceDHCP:
 			for _, s := range i.stations {
 				leased := func(a netip.Addr) bool { return !a.IsLinkLocalUnicast() }
 				s.domain.dhcp = s.domain.dhcp || slices.ContainsFunc(s.addresses, leased)
 				s.domain.dhcp6 = s.domain.dhcp6 || slices.ContainsFunc(s.addresses, func(a netip.Addr) bool { return a.Is6() && leased(a) })
 				s.domain.router = s.domain.router || slices.Contains(s.addresses, linkLocalOf(s.mac))
 			}
+		case s.Mode == model.ServiceDNS:
+			i.dns = true
 		}
 	}
 	for _, i := range w.interfaces {
@@ -212,6 +217,11 @@ func (s *station) here(h *host) bool {
 // known reports whether the host knows the station, which may be nil. The other hosts of a physical network are devices behind the wire.
 func (s *station) known(h *host) bool {
 	return s != nil && (s.iface.Mode != model.InterfaceHost || s.here(h))
+}
+
+// named reports whether the station, which may be nil, answers questions for names at one of its addresses on the host.
+func (s *station) named(h *host, at netip.Addr) bool {
+	return s != nil && s.iface.Mode == model.InterfaceSimulated && s.iface.dns && s.iface.at(h) && slices.Contains(s.addresses, at)
 }
 
 // reachableBelow reports whether the station, at a host with a physical network, is one that frames of the NIC may be for: not the host itself, and with a port unless it is simulated.

@@ -123,6 +123,7 @@ type iface struct {
 
 	attachments  []*attachment
 	leg          bool
+	dns          bool     // a dns service is at it
 	routes       []*route // by id, with ingress through it
 	translations *translations
 	mirrors      []mirror

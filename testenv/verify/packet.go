@@ -101,7 +101,7 @@ var (
 	foreign6  = []netip.Addr{netip.MustParseAddr("2001:db8::8"), netip.MustParseAddr("fd00:a::77"), netip.MustParseAddr("fd00:b::77")}
 	casts4    = []netip.Addr{netip.MustParseAddr("224.0.0.5"), netip.MustParseAddr("239.1.2.3"), netip.MustParseAddr("255.255.255.255"), netip.MustParseAddr("10.0.0.255")}
 	casts6    = []netip.Addr{netip.MustParseAddr("ff02::1"), netip.MustParseAddr("ff05::123")}
-	ports     = []uint16{22, 80, 1000, 1001, 40000}
+	ports     = []uint16{22, 53, 80, 1000, 1001, 40000}
 )
 
 // ends are the two ends of a packet.

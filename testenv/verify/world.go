@@ -443,13 +443,16 @@ func (b *builder) away() []*model.Network {
 	return away
 }
 
-// services makes DHCP services and simulated interfaces that only answer.
+// services makes services and simulated interfaces that only answer.
 func (b *builder) services() {
 	for range b.n(3) {
 		n := pick(b, b.networks)
 		i := b.simulated(n, false, false)
 		if b.n(3) > 0 {
 			b.put(&model.NetworkService{Mode: model.ServiceDHCP, InterfaceUUID: i.UUID, DisplayName: "dhcp"})
+		}
+		if b.oneIn(2) {
+			b.put(&model.NetworkService{Mode: model.ServiceDNS, InterfaceUUID: i.UUID, DisplayName: "dns"})
 		}
 	}
 }

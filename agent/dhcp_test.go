@@ -250,7 +250,7 @@ func TestDHCPFollowsChanges(t *testing.T) {
 		deletes []string
 		want    want
 	}{
-		{"a service alone", nil, nil, want{1: "\xff\xff\xff\x00", 28: "\x0a\x00\x00\xff", 51: "\x00\x01\x51\x80", 12: "b", 3: "", 6: "", 15: "", 121: "", 54: ""}},
+		{"a service alone", nil, nil, want{1: "\xff\xff\xff\x00", 28: "\x0a\x00\x00\xff", 51: "\x00\x01\x51\x80", 12: "b", 3: "", 6: "", 15: "a", 121: "", 54: ""}},
 		{"the network's domain and time", []model.Object{&network}, nil, want{15: "a.example", 119: "\x01a\x07example\x00", 51: "\x00\x00\x02\x58", 58: "\x00\x00\x01\x2c", 59: "\x00\x00\x02\x0d"}},
 		{"a name", []model.Object{&named}, nil, want{12: "web"}},
 		{"a router's networks", slices.Concat(leg(0, "nw-a", "10.0.0.200"), leg(1, "nw-b", "10.2.0.1"), []model.Object{

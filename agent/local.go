@@ -199,6 +199,7 @@ func (a *Agent) localDrops(r *http.Request) ([]local.Drop, error) {
 			drops = append(drops, local.Drop{Where: "ra", Reason: ra.Verdict(v).String(), Packets: n})
 		}
 	}
+	drops = append(drops, a.services.dns.dropped()...)
 	return append(drops, a.services.dropped()...), nil
 }
 

@@ -32,7 +32,8 @@ type replica struct {
 	store    string
 	// generation counts what has changed of the share and the ports. What services have found out is of no account.
 	generation uint64
-	ways       uint64 // counts what may have changed of the ways to other hosts
+	renamed    map[string]model.Object // what has changed that names may follow from, by uuid, as it was before
+	ways       uint64                  // counts what may have changed of the ways to other hosts
 	// complete: the share is what the manager said since this agent started, not what the disk remembers.
 	complete bool
 	bridged  bool   // the bridge's ports are known
@@ -42,7 +43,7 @@ type replica struct {
 }
 
 func newReplica() *replica {
-	r := &replica{state: state.New(), errs: map[state.Unit]error{}, unplaced: map[string]struct{}{}, placed: map[string]string{}}
+	r := &replica{state: state.New(), errs: map[state.Unit]error{}, renamed: map[string]model.Object{}, unplaced: map[string]struct{}{}, placed: map[string]string{}}
 	r.in = compile.Input{X: span.New(graph.New()), Bridge: compile.NewBridge()}
 	r.compile(slices.Values([]state.Unit{compile.HostUnit()}))
 	return r
@@ -130,6 +131,11 @@ func (r *replica) apply(revision int64, changes []graph.Change) iter.Seq[state.U
 		}
 	}
 	for _, c := range e.Changed {
+		for _, o := range []model.Object{c.Old, c.New} {
+			if o != nil && concernsNames(o) && r.renamed[o.Base().UUID] == nil {
+				r.renamed[o.Base().UUID] = o
+			}
+		}
 		if p, ok := c.Old.(*model.InterfacePort); ok {
 			names[p.PortName] = struct{}{}
 		}

@@ -23,6 +23,7 @@ type services struct {
 	teller    *teller
 	dhcp6     *dhcp6Service
 	routers   *routerService
+	dns       *dnsService
 	nextHops  *nextHops
 	learner   *learner
 	prober    *prober
@@ -40,7 +41,7 @@ func newServices(d *desk) *services {
 	t := &teller{desk: d}
 	s := &services{
 		desk: d, workers: map[*lane]worker{},
-		dhcp: newDHCPService(d), teller: t, nextHops: newNextHops(d, t), learner: newLearner(d), prober: &prober{desk: d}, arrivals: &arrivals{desk: d}, announcer: newAnnouncer(d),
+		dhcp: newDHCPService(d), dns: newDNSService(d), teller: t, nextHops: newNextHops(d, t), learner: newLearner(d), prober: &prober{desk: d}, arrivals: &arrivals{desk: d}, announcer: newAnnouncer(d),
 	}
 	s.dhcp6, s.routers = &dhcp6Service{desk: d}, newRouterService(d)
 	add := func(c pipeline.PuntClass, work service, every time.Duration) {
@@ -51,6 +52,7 @@ func newServices(d *desk) *services {
 	add(pipeline.PuntDHCP4, s.dhcp, tickEvery)
 	add(pipeline.PuntDHCP6, s.dhcp6, tickEvery)
 	add(pipeline.PuntRA, s.routers, tickEvery)
+	add(pipeline.PuntDNS, s.dns, tickEvery)
 	add(pipeline.PuntNeighbor, s.nextHops, tickEvery)
 	add(pipeline.PuntLearn, s.learner, tickEvery)
 	add(pipeline.PuntMembers, newSnooper(d), tickEvery)
@@ -71,6 +73,8 @@ func (s *services) run(ctx context.Context) error {
 	}
 	g.Go(func() error { return s.usage(ctx) })
 	g.Go(func() error { return s.announcer.run(ctx) })
+	g.Go(func() error { return s.dns.forward.Run(ctx) })
+	g.Go(func() error { return s.dns.streams.Run(ctx) })
 	return g.Wait()
 }
 

@@ -1,6 +1,9 @@
 package model
 
-import "net/netip"
+import (
+	"net/netip"
+	"strings"
+)
 
 // The modes of a network.
 const (
@@ -80,6 +83,15 @@ var Networks = declare(spec[Network]{
 		return validateSubnets(n.Prefix4(), n.Prefix6())
 	},
 })
+
+// GuestDomain gives the DNS domain of the guests: domain_name, or else the uuid's suffix.
+func (n *Network) GuestDomain() string {
+	if n.DomainName != "" {
+		return n.DomainName
+	}
+	_, suffix, _ := strings.Cut(n.UUID, "-")
+	return suffix
+}
 
 // Prefix4 gives the IPv4 subnet, the zero Prefix where there is none.
 func (n *Network) Prefix4() netip.Prefix {

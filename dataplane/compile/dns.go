@@ -1,8 +1,11 @@
 package compile
 
 import (
+	"net/netip"
+
 	"github.com/openvnet/openvnet/dataplane/pipeline"
 	"github.com/openvnet/openvnet/model"
+	"github.com/openvnet/openvnet/model/graph"
 	"github.com/openvnet/openvnet/ofctl/flow"
 )
 
@@ -32,4 +35,54 @@ func (in *Input) Serves(iface, mode string) bool {
 		}
 	}
 	return false
+}
+
+// AddressOf gives the uuid of the interface that has an address in a domain, "" if there is none.
+func (in *Input) AddressOf(d Domain, a netip.Addr) string {
+	g := in.X.Graph()
+	if b := a.As16(); a.Is6() && a.IsLinkLocalUnicast() {
+		mac := model.MAC{b[8] ^ 2, b[9], b[10], b[13], b[14], b[15]}
+		uuid, _ := g.ByUnique(model.MACLeases, "mac", mac.String())
+		if l, ok := graph.Lookup[*model.MACLease](g, uuid); ok && mac.LinkLocal() == a {
+			return l.InterfaceUUID
+		}
+		return ""
+	}
+	group := "ipv6"
+	if a.Is4() {
+		group = "ipv4"
+	}
+	networks := []string{d.UUID}
+	if d.Segment {
+		networks = nil
+		for o := range g.Referrers(d.UUID, "networks.segment_uuid") {
+			networks = append(networks, o.Base().UUID)
+		}
+	}
+	for _, n := range networks {
+		uuid, _ := g.ByUnique(model.IPLeases, group, n, a.String())
+		if l, ok := graph.Lookup[*model.IPLease](g, uuid); ok {
+			return l.InterfaceUUID
+		}
+	}
+	return ""
+}
+
+// HostAddresses gives the addresses of interfaces with a service of that mode that hosts themselves may reach: those in networks that are not virtual.
+func (in *Input) HostAddresses(mode string) []netip.Addr {
+	g := in.X.Graph()
+	var out []netip.Addr
+	for _, o := range g.List(model.NetworkServices) {
+		s := o.(*model.NetworkService)
+		if s.Mode != mode {
+			continue
+		}
+		for o := range g.Referrers(s.InterfaceUUID, "ip_leases.interface_uuid") {
+			l := o.(*model.IPLease)
+			if n, ok := graph.Lookup[*model.Network](g, l.NetworkUUID); ok && n.Mode != model.NetworkVirtual {
+				out = append(out, l.Addr())
+			}
+		}
+	}
+	return out
 }

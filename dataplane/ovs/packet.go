@@ -56,6 +56,9 @@ func (p *Packet) NextHop() netip.Addr {
 	return v.Addr6()
 }
 
+// Routed reports whether a router of this host has brought the packet to where it is.
+func (p *Packet) Routed() bool { return p.register(pipeline.Hops) != 0 }
+
 // TunnelSource gives the address of the host that sent the packet through a tunnel, the zero Addr if it came in no tunnel.
 func (p *Packet) TunnelSource() netip.Addr {
 	if v, _ := p.meta.Get(flow.TunSrc); !v.IsZero() {

@@ -70,7 +70,7 @@ var Metadata = netip.AddrFrom4([4]byte{169, 254, 169, 254})
 
 // Of gives the guide of a network.
 func Of(g *graph.Graph, n *model.Network, f Family) Guide {
-	out := Guide{Domain: n.DomainName}
+	out := Guide{Domain: n.GuestDomain()}
 	for i := range serving(g, model.ServiceDNS) {
 		if a := address(g, i, n, f); a.IsValid() && !slices.Contains(out.DNS, a) && len(out.DNS) < maxDNS {
 			out.DNS = append(out.DNS, a)

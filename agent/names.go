@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -309,7 +308,7 @@ func (r *replica) takeRenamed() map[string]model.Object {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	changed := maps.Clone(r.renamed)
-	clear(r.renamed)
+	changed := r.renamed
+	r.renamed = map[string]model.Object{}
 	return changed
 }

@@ -20,6 +20,9 @@ all=(
   "sysctl procps"    # forwarding in the lab's routers
   "udhcpc udhcpc"    # DHCP clients of guests
   "dhclient isc-dhcp-client"
+  "dig bind9-dnsutils" # DNS clients of guests
+  "nslookup bind9-dnsutils"
+  "dnsmasq dnsmasq-base" # DNS servers elsewhere
   "ping iputils-ping"
   "arping arping"
   "iperf3 iperf3"

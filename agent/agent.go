@@ -94,6 +94,7 @@ func New(opts Options) (*Agent, error) {
 	a.services.dhcp.askers.tell = a.manager.Asked
 	a.services.dhcp.tenants.tell = a.manager.Lease
 	a.services.arrivals.tell = a.manager.Arrived
+	a.services.claims.tell = a.manager.Claimed
 	if a.fast, err = openFast(opts.BPFDir, opts.Logger); err != nil {
 		return nil, err
 	}

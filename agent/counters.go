@@ -132,6 +132,7 @@ var dropDocs = map[string]string{
 	dropCut:             "The switch sent only a part of the packet.",
 	dropSender:          "The interface, router or host is not known any more.",
 	dropLimit:           "The sender has as many entries as it may have.",
+	dropTaken:           "Another has the address that a guest asks for, and is answered for.",
 	dropNoAnswer:        "Nobody answered for the address of the next hop, or too many packets waited for it.",
 	dropNotAsked:        "An answer to what was not asked.",
 	dropNotAnswered:     "A packet whose sender must not be told what has become of it, such as an error, a reset, or one for many.",

@@ -24,6 +24,7 @@ type services struct {
 	dhcp6     *dhcp6Service
 	routers   *routerService
 	dns       *dnsService
+	claims    *claims
 	nextHops  *nextHops
 	learner   *learner
 	prober    *prober
@@ -43,7 +44,7 @@ func newServices(d *desk) *services {
 		desk: d, workers: map[*lane]worker{},
 		dhcp: newDHCPService(d), dns: newDNSService(d), teller: t, nextHops: newNextHops(d, t), learner: newLearner(d), prober: &prober{desk: d}, arrivals: &arrivals{desk: d}, announcer: newAnnouncer(d),
 	}
-	s.dhcp6, s.routers = &dhcp6Service{desk: d}, newRouterService(d)
+	s.dhcp6, s.routers, s.claims = &dhcp6Service{desk: d}, newRouterService(d), newClaims(d)
 	add := func(c pipeline.PuntClass, work service, every time.Duration) {
 		l := newLane(c)
 		s.lanes = append(s.lanes, l)
@@ -53,6 +54,7 @@ func newServices(d *desk) *services {
 	add(pipeline.PuntDHCP6, s.dhcp6, tickEvery)
 	add(pipeline.PuntRA, s.routers, tickEvery)
 	add(pipeline.PuntDNS, s.dns, tickEvery)
+	add(pipeline.PuntClaim, s.claims, tickEvery)
 	add(pipeline.PuntNeighbor, s.nextHops, tickEvery)
 	add(pipeline.PuntLearn, s.learner, tickEvery)
 	add(pipeline.PuntMembers, newSnooper(d), tickEvery)

@@ -126,6 +126,7 @@ const (
 	dropCut         = "cut"
 	dropSender      = "unknown_sender"
 	dropLimit       = "limit"
+	dropTaken       = "taken"
 	dropNoAnswer    = "no_answer"
 	dropNotAsked    = "not_asked"
 	dropNotAnswered = "not_answered"

@@ -170,6 +170,15 @@ func (c *Client) Lease(uuid string, released bool) {
 	}
 }
 
+// Claimed tells the manager of an address that a guest wants. It does not block; with no stream it is dropped.
+func (c *Client) Claimed(claim wire.Claim) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.send != nil {
+		c.send.claimed(claim)
+	}
+}
+
 // Ports tells the manager of the bridge's ports; the lists are complete each time and may not be changed afterwards. It does
 // not block: of several the last is sent, and it is said again on each new stream. Lists that do not fit into a message
 // are not sent: a shortened one would say that ports have gone.

@@ -28,7 +28,8 @@ type outbox struct {
 	nextAsked   map[string]struct{}
 	nextArrived []wire.Arrival
 	nextLeases  map[string]bool // true of those that were given back
-	first, last int64           // revisions that have been handed over on this stream
+	nextClaims  []wire.Claim
+	first, last int64 // revisions that have been handed over on this stream
 }
 
 func newOutbox() *outbox { return &outbox{wake: make(chan struct{}, 1)} }
@@ -100,6 +101,17 @@ func (o *outbox) lease(uuid string, released bool) {
 	o.nudge()
 }
 
+// claimed adds a claim once, unless there are too many: its guest makes another address, or finds that it cannot use this one.
+func (o *outbox) claimed(c wire.Claim) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.nextClaims) >= wire.MaxClaims || slices.ContainsFunc(o.nextClaims, func(n wire.Claim) bool { return n.MAC == c.MAC && n.Address == c.Address }) {
+		return
+	}
+	o.nextClaims = append(o.nextClaims, c)
+	o.nudge()
+}
+
 func (o *outbox) nudge() {
 	select {
 	case o.wake <- struct{}{}:
@@ -140,6 +152,9 @@ func (o *outbox) take() (messages []wire.FromAgent) {
 	if o.nextArrived != nil { // first: guests wait
 		messages = append(messages, wire.FromAgent{Arrived: &wire.Arrived{Interfaces: o.nextArrived}})
 	}
+	if o.nextClaims != nil {
+		messages = append(messages, wire.FromAgent{Claimed: &wire.Claimed{Claims: o.nextClaims}})
+	}
 	if o.nextAck != nil {
 		messages = append(messages, wire.FromAgent{Ack: o.nextAck})
 	}
@@ -160,7 +175,7 @@ func (o *outbox) take() (messages []wire.FromAgent) {
 		}
 		messages = append(messages, wire.FromAgent{Leases: m})
 	}
-	o.nextAck, o.nextPorts, o.nextAsked, o.nextArrived, o.nextLeases = nil, nil, nil, nil, nil
+	o.nextAck, o.nextPorts, o.nextAsked, o.nextArrived, o.nextLeases, o.nextClaims = nil, nil, nil, nil, nil, nil
 	return messages
 }
 

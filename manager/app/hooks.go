@@ -30,7 +30,7 @@ var hooks = map[*model.Resource]hook{
 	model.Interfaces:     {after: equipInterface, change: changeInterface, updated: interfaceChanged, reconcile: reconcileInterface},
 	model.InterfacePorts: {after: portMade, updated: portChanged, deleted: portDeleted},
 	model.MACLeases:      {updated: moveLeases},
-	model.IPLeases:       {before: completeIPLease, change: changeIPLease},
+	model.IPLeases:       {before: completeIPLease, after: leased, change: changeIPLease},
 
 	model.Topologies:             {after: wiredByHand},
 	model.TopologyNetworks:       {after: wiredByHand},
@@ -72,7 +72,7 @@ func changeNetwork(u *unit, old, o model.Object, _ *decodedParams) error {
 	}
 	for _, l := range children[*model.IPLease](u, n.UUID, "ip_leases.network_uuid") {
 		a := l.Addr()
-		if a.IsUnspecified() || was.PrefixOf(a) == n.PrefixOf(a) {
+		if a.IsUnspecified() || was.PrefixOf(a) == n.PrefixOf(a) || l.Origin == model.OriginSLAAC {
 			continue
 		}
 		field := fmt.Sprintf("ipv%d_network", familyOf(a))
@@ -93,6 +93,9 @@ func changeNetwork(u *unit, old, o model.Object, _ *decodedParams) error {
 // networkChanged has the MAC addresses follow that are used in a network to the segment that it lies on now.
 func networkChanged(u *unit, old, o model.Object) error {
 	was, n := old.(*model.Network), o.(*model.Network)
+	if err := u.addressingChanged(was, n); err != nil {
+		return err
+	}
 	if was.SegmentUUID == n.SegmentUUID {
 		return nil
 	}

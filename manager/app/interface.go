@@ -126,6 +126,9 @@ func equipInterface(u *unit, o model.Object, d *decodedParams) error {
 			return err
 		}
 	}
+	if err := u.leaseFirst(mac, w.network); err != nil {
+		return err
+	}
 	return w.attach(u, i, mac)
 }
 

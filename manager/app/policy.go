@@ -124,6 +124,9 @@ func (u *unit) leaseFrom(lp *model.LeasePolicy, g grant, group *model.IPRangeGro
 	if err := u.add(l); err != nil {
 		return nil, err
 	}
+	if err := u.leaseFirst(l.MACLeaseUUID, l.NetworkUUID); err != nil {
+		return nil, err
+	}
 	return l, u.contain(lp, l, g.label)
 }
 

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/netip"
 	"runtime"
 	"slices"
 	"sync"
@@ -50,6 +51,8 @@ type App interface {
 	// LeaseForDHCP gives an interface a lease by its policy, because its guest asks by DHCP; networkUUID "" is any network of the
 	// policy's. A *model.Error says that there is none to give.
 	LeaseForDHCP(ctx context.Context, interfaceUUID, networkUUID string) ([]*model.IPLease, error)
+	// Claim makes leases of addresses that guests have made themselves, and gives what it has refused, by address.
+	Claim(ctx context.Context, claims []wire.Claim) (refused map[netip.Addr]error, err error)
 	// LeasesOfDHCP takes an agent's word that guests of its host have renewed IP leases by DHCP, or given them back, and gives those that are released.
 	LeasesOfDHCP(ctx context.Context, datapath string, leases wire.Leases) (released []string, err error)
 }

@@ -634,7 +634,7 @@ func FuzzFromAgent(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := &stream{hub: h, log: quiet, cancel: func(error) {}, in: wire.NewReader[wire.FromAgent](bytes.NewReader(b)), heard: time.NewTimer(calm), report: make(chan struct{}, 1), come: make(chan struct{}, 1), word: make(chan struct{}, 1)}
+		s := &stream{hub: h, log: quiet, cancel: func(error) {}, in: wire.NewReader[wire.FromAgent](bytes.NewReader(b)), heard: time.NewTimer(calm), report: make(chan struct{}, 1), come: make(chan struct{}, 1), want: make(chan struct{}, 1), word: make(chan struct{}, 1)}
 		if !greeted {
 			if hello, err := s.greet(); err == nil && (hello.DPID == 0 || hello.NodeID == "") {
 				t.Errorf("accepted %+v", hello)

@@ -46,6 +46,7 @@ type stream struct {
 	report chan struct{} // there are ports to be placed
 	ask    chan struct{} // there are askers
 	come   chan struct{} // there are arrivals
+	want   chan struct{} // there are claims
 	word   chan struct{} // guests have said something of their leases
 
 	// The hub's lock guards what follows.
@@ -57,6 +58,7 @@ type stream struct {
 	progress progress
 	placing  placing
 	askers   askers
+	claims   []wire.Claim            // of addresses, until they have been leased
 	arrivals map[string]wire.Arrival // by interface; guests that have come, until that is in the store
 	said     map[string]bool         // by lease, what guests have said of it: true if it was given back
 	draining bool
@@ -81,7 +83,7 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s := &stream{
 		hub: h, log: h.log.With("remote", r.RemoteAddr), remote: r.RemoteAddr, r: r, since: time.Now(), cancel: cancel,
 		in:   wire.NewReader[wire.FromAgent](r.Body),
-		wake: make(chan struct{}, 1), report: make(chan struct{}, 1), ask: make(chan struct{}, 1), come: make(chan struct{}, 1), word: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), report: make(chan struct{}, 1), ask: make(chan struct{}, 1), come: make(chan struct{}, 1), want: make(chan struct{}, 1), word: make(chan struct{}, 1),
 	}
 	s.out = newOutput(w, 3*h.interval, func() { s.end(errStalled) })
 	if !h.enter(s) {
@@ -160,6 +162,7 @@ func (s *stream) serve(ctx context.Context) error {
 	wg.Go(func() { s.place(ctx, datapath) })
 	wg.Go(func() { s.lease(ctx) })
 	wg.Go(func() { s.arrive(ctx, datapath) })
+	wg.Go(func() { s.lend(ctx) })
 	wg.Go(func() { s.keep(ctx, datapath) })
 	err = s.write(ctx, datapath, objects, revision)
 	s.end(err)
@@ -354,7 +357,7 @@ func (s *stream) read() error {
 		}
 		s.heard.Reset(3 * s.hub.interval)
 		said := 0
-		for _, is := range []bool{m.Ack != nil, m.Ports != nil, m.Asked != nil, m.Arrived != nil, m.Leases != nil} {
+		for _, is := range []bool{m.Ack != nil, m.Ports != nil, m.Asked != nil, m.Arrived != nil, m.Leases != nil, m.Claimed != nil} {
 			if is {
 				said++
 			}
@@ -372,6 +375,8 @@ func (s *stream) read() error {
 			s.asked(m.Asked)
 		case m.Arrived != nil:
 			s.arrived(m.Arrived)
+		case m.Claimed != nil:
+			s.claimed(m.Claimed)
 		case m.Leases != nil:
 			s.leases(m.Leases)
 		}

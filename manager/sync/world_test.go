@@ -12,6 +12,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -48,6 +49,7 @@ type world struct {
 	place    func(datapath string, p wire.Ports) ([]wire.Problem, error)
 	lease    func(iface string) ([]*model.IPLease, error)
 	arrive   func(datapath string, as []wire.Arrival) ([]string, error)
+	claim    func([]wire.Claim) (map[netip.Addr]error, error)
 	said     func(datapath string, m wire.Leases) ([]string, error)
 }
 
@@ -59,6 +61,7 @@ func newWorld(t testing.TB, interval time.Duration) *world {
 	w.place = func(string, wire.Ports) ([]wire.Problem, error) { return nil, nil }
 	w.lease = func(string) ([]*model.IPLease, error) { return nil, nil }
 	w.arrive = func(string, []wire.Arrival) ([]string, error) { return nil, nil }
+	w.claim = func([]wire.Claim) (map[netip.Addr]error, error) { return nil, nil }
 	w.said = func(string, wire.Leases) ([]string, error) { return nil, nil }
 	w.start(t, interval)
 	var changes []graph.Change
@@ -127,6 +130,10 @@ func (w *world) Arrive(_ context.Context, datapath string, as []wire.Arrival) ([
 
 func (w *world) LeaseForDHCP(_ context.Context, iface, _ string) ([]*model.IPLease, error) {
 	return w.lease(iface)
+}
+
+func (w *world) Claim(_ context.Context, claims []wire.Claim) (map[netip.Addr]error, error) {
+	return w.claim(claims)
 }
 
 func (w *world) LeasesOfDHCP(_ context.Context, datapath string, m wire.Leases) ([]string, error) {

@@ -13,6 +13,7 @@
 //	  Ack{r+1, problems} ──────────►
 //	  Asked ───────────────────────►  (a guest without lease asks by DHCP)
 //	  Arrived ─────────────────────►  (a guest that was to move here sends from here)
+//	  Claimed ─────────────────────►  (guests want addresses that they have made themselves)
 //	  Leases ──────────────────────►  (guests have renewed leases by DHCP, or given them back)
 //
 // The package holds the messages and their framing, no connection and no policy. Imported by manager/sync and agent/sync.
@@ -51,6 +52,7 @@ type FromAgent struct {
 
 	Arrived *Arrived `json:"arrived,omitempty"`
 	Leases  *Leases  `json:"leases,omitempty"`
+	Claimed *Claimed `json:"claimed,omitempty"`
 }
 
 // Hello is the agent's first message.
@@ -192,3 +194,19 @@ func (o Object) Model() (model.Object, error) {
 	v.Base().Revision = o.Revision
 	return v, nil
 }
+
+// Claimed says that guests want IPv6 addresses that they have made of their networks' subnets.
+type Claimed struct {
+	Claims []Claim `json:"claims"` // at most MaxClaims
+}
+
+// Claim is an address that a guest wants, and those of its MAC address that it has given up for it.
+type Claim struct {
+	InterfaceUUID string       `json:"interface_uuid"`
+	MAC           model.MAC    `json:"mac"`
+	Address       netip.Addr   `json:"address"`
+	Gone          []netip.Addr `json:"gone,omitempty"` // at most model.MaxClaims
+}
+
+// MaxClaims bounds the claims of one Claimed.
+const MaxClaims = 1000

@@ -1,0 +1,96 @@
+package app_test
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/openvnet/openvnet/manager/app"
+	"github.com/openvnet/openvnet/model"
+	"github.com/openvnet/openvnet/model/wire"
+)
+
+// claim gives what is refused of a claim, "" if nothing is.
+func (c *cases) claim(iface, mac, address string, gone ...netip.Addr) string {
+	c.t.Helper()
+	m, err := model.ParseMAC(mac)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	a := netip.MustParseAddr(address)
+	refused, err := c.Claim(c.t.Context(), []wire.Claim{{InterfaceUUID: iface, MAC: m, Address: a, Gone: gone}})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if refused[a] != nil {
+		return refused[a].Error()
+	}
+	return ""
+}
+
+func TestClaim(t *testing.T) {
+	t.Parallel()
+	c := newCases(t)
+	c.create(model.Networks, app.Params{"uuid": "nw-s", "ipv4_network": "10.1.0.0", "ipv6_network": "fd00:1::", "ipv6_addressing": "slaac"})
+	c.create(model.Networks, app.Params{"uuid": "nw-d", "ipv6_network": "fd00:2::"})
+	vif := func(uuid, mac, network string, p app.Params) {
+		q := app.Params{"uuid": uuid, "mode": "vif", "mac_address": mac, "network_uuid": network}
+		for k, v := range p {
+			q[k] = v
+		}
+		c.create(model.Interfaces, q)
+	}
+	// The first address comes with the interface, unless it has one.
+	vif("if-a", "02:00:00:00:00:0a", "nw-s", app.Params{"ipv4_address": "10.1.0.10"})
+	vif("if-b", "02:00:00:00:00:0b", "nw-s", app.Params{"ipv6_address": "fd00:1::b"})
+	vif("if-c", "02:00:00:00:00:0c", "nw-s", nil)
+	vif("if-d", "02:00:00:00:00:0d", "nw-d", app.Params{"ipv6_address": "fd00:2::d"})
+	c.hasAddresses("if-a", "nw-s 10.1.0.10", "nw-s fd00:1::ff:fe00:a")
+	c.hasAddresses("if-b", "nw-s fd00:1::b")
+	c.hasAddresses("if-c", "nw-s fd00:1::ff:fe00:c")
+
+	for _, tc := range []struct{ iface, mac, address, refused string }{
+		{"if-a", "02:00:00:00:00:0a", "fd00:1::1:1", ""},
+		{"if-a", "02:00:00:00:00:0a", "fd00:1::1:1", ""}, // it has it
+		{"if-b", "02:00:00:00:00:0b", "fd00:1::1:1", "leased already"},
+		{"if-b", "02:00:00:00:00:0b", "fd00:1::", "the subnet"},
+		{"if-b", "02:00:00:00:00:0b", "fd00:2::1", "guests make addresses"},
+		{"if-b", "02:00:00:00:00:0a", "fd00:1::1:2", "no guest with the MAC"},
+		{"if-x", "02:00:00:00:00:0a", "fd00:1::1:2", "no guest with the MAC"},
+		{"if-d", "02:00:00:00:00:0d", "fd00:2::1:1", "guests make addresses"},
+	} {
+		got := c.claim(tc.iface, tc.mac, tc.address)
+		if (got == "") != (tc.refused == "") || !strings.Contains(got, tc.refused) {
+			t.Errorf("%s claims %s: %q, want %q", tc.iface, tc.address, got, tc.refused)
+		}
+	}
+	for k := range model.MaxClaims - 2 {
+		if got := c.claim("if-a", "02:00:00:00:00:0a", fmt.Sprintf("fd00:1::2:%x", k)); got != "" {
+			t.Fatal(got)
+		}
+	}
+	if got := c.claim("if-a", "02:00:00:00:00:0a", "fd00:1::3:1"); !strings.Contains(got, "16 addresses") {
+		t.Error(got)
+	}
+	if got := c.claim("if-a", "02:00:00:00:00:0a", "fd00:1::3:1", netip.MustParseAddr("fd00:1::2:0"), netip.MustParseAddr("fd00:1::2:1"), netip.MustParseAddr("fd00:1::b")); got != "" {
+		t.Error(got)
+	}
+	if n := len(c.addresses("if-a")); n != 16 { // one of IPv4
+		t.Errorf("%d addresses", n)
+	}
+	c.hasAddresses("if-b", "nw-s fd00:1::b")
+
+	// They go with what lets the guest have them, and come with it.
+	c.update(model.Networks, "nw-s", app.Params{"ipv6_addressing": "stateful"})
+	c.hasAddresses("if-a", "nw-s 10.1.0.10")
+	c.hasAddresses("if-b", "nw-s fd00:1::b")
+	c.update(model.Networks, "nw-s", app.Params{"ipv6_addressing": "stateless"})
+	c.hasAddresses("if-a", "nw-s 10.1.0.10", "nw-s fd00:1::ff:fe00:a")
+	if _, err := c.Update(t.Context(), model.Networks, "nw-s", app.Params{"ipv6_prefix": "60"}, app.Write{}); err == nil || !strings.Contains(err.Error(), "64 bits") {
+		t.Errorf("a prefix of 60 bits: %v", err)
+	}
+	vif("if-e", "02:00:00:00:00:0e", "nw-d", app.Params{"ipv6_address": "fd00:2::e"})
+	c.create(model.IPLeases, app.Params{"interface_uuid": "if-e", "network_uuid": "nw-s", "ipv4_address": "10.1.0.14"})
+	c.hasAddresses("if-e", "nw-d fd00:2::e", "nw-s 10.1.0.14", "nw-s fd00:1::ff:fe00:e")
+}

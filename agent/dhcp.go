@@ -15,12 +15,13 @@ import (
 	"github.com/openvnet/openvnet/services/dhcp"
 )
 
-// dhcpService answers DHCP. What it says it reads for each question, so that a change counts from the next packet on.
+// dhcpService answers DHCP. What it says is that of the replica at the time, so that a change counts from the next packet on.
 type dhcpService struct {
 	*desk
 	verdicts [dhcp.NumVerdicts]atomic.Uint64
 	askers   askers
 	tenants  tenants
+	clients  recall[sender, *dhcpClient]
 }
 
 func newDHCPService(d *desk) *dhcpService {
@@ -51,9 +52,15 @@ func (s *dhcpService) problems() map[string]string { return s.tenants.problems()
 func (s *dhcpService) answer(p ovs.Packet, now time.Time) []byte {
 	var c *dhcpClient
 	reply, verdict := dhcp.Respond(p.Data, func(chaddr model.MAC) *dhcp.Binding {
-		var b *dhcp.Binding
-		c, b = s.client(&p, chaddr)
-		return b
+		found := s.clients.get(s.replica, sender{p.Ingress, p.Network, chaddr}, func(in *compile.Input) (*dhcpClient, bool) {
+			c := s.client(in, &p, chaddr)
+			return c, c != nil
+		})
+		if found == nil {
+			return nil
+		}
+		c = found
+		return c.binding
 	})
 	s.verdicts[verdict].Add(1)
 	switch {
@@ -71,13 +78,11 @@ type dhcpClient struct {
 	lease     string // uuid
 	addr      netip.Addr
 	leaseTime time.Duration
+	binding   *dhcp.Binding // what DHCP says
 }
 
-// client gives who has sent the packet and what DHCP says to it; nil if the MAC address has no lease there or no service is for it.
-func (s *dhcpService) client(p *ovs.Packet, mac model.MAC) (*dhcpClient, *dhcp.Binding) {
-	s.replica.mu.RLock()
-	defer s.replica.mu.RUnlock()
-	in := &s.replica.in
+// client gives who has sent the packet; nil if the MAC address has no lease there or no service is for it.
+func (s *dhcpService) client(in *compile.Input, p *ovs.Packet, mac model.MAC) *dhcpClient {
 	g := in.X.Graph()
 	i, addrs := whoAsks(in, p, mac)
 	for _, a := range addrs {
@@ -93,11 +98,11 @@ func (s *dhcpService) client(p *ovs.Packet, mac model.MAC) (*dhcpClient, *dhcp.B
 		b, err := dhcp.NewBinding(c)
 		if err != nil {
 			s.log.Warn("a DHCP client cannot be configured", "interface", i.UUID, "error", err)
-			return nil, nil
+			return nil
 		}
-		return &dhcpClient{i.UUID, l.Base().UUID, a.Addr, c.Lease}, b
+		return &dhcpClient{i.UUID, l.Base().UUID, a.Addr, c.Lease, b}
 	}
-	return nil, nil
+	return nil
 }
 
 // whoAsks gives the interface that a question is of, with its IPv4 addresses in the domain that go with the MAC address. Who is behind a port of devices, or on the

@@ -13,14 +13,20 @@ import (
 	"github.com/openvnet/openvnet/services/dhcp6"
 )
 
-// dhcp6Service answers DHCPv6. What it says it reads for each question, so that a change counts from the next packet on.
+// dhcp6Service answers DHCPv6. What it says is that of the replica at the time, so that a change counts from the next packet on.
 type dhcp6Service struct {
 	*desk
 	verdicts [dhcp6.NumVerdicts]atomic.Uint64
+	bindings recall[sender, *dhcp6.Binding]
 }
 
 func (s *dhcp6Service) handle(ctx context.Context, _ time.Time, p ovs.Packet) string {
-	reply, verdict := dhcp6.Respond(p.Data, func(client model.MAC) *dhcp6.Binding { return s.binding(&p, client) })
+	reply, verdict := dhcp6.Respond(p.Data, func(client model.MAC) *dhcp6.Binding {
+		return s.bindings.get(s.replica, sender{p.Ingress, p.Network, client}, func(in *compile.Input) (*dhcp6.Binding, bool) {
+			b := s.binding(in, &p, client)
+			return b, b != nil
+		})
+	})
 	s.verdicts[verdict].Add(1)
 	if reply == nil {
 		return "" // counted by verdict
@@ -34,10 +40,7 @@ func (s *dhcp6Service) handle(ctx context.Context, _ time.Time, p ovs.Packet) st
 func (*dhcp6Service) tick(context.Context, time.Time) {}
 
 // binding gives what DHCPv6 says to the guest that has sent the packet, nil if it has no IPv6 address there or no service is for it.
-func (s *dhcp6Service) binding(p *ovs.Packet, mac model.MAC) *dhcp6.Binding {
-	s.replica.mu.RLock()
-	defer s.replica.mu.RUnlock()
-	in := &s.replica.in
+func (s *dhcp6Service) binding(in *compile.Input, p *ovs.Packet, mac model.MAC) *dhcp6.Binding {
 	guest, at := guestAt(in, p.Ingress, p.Network, mac)
 	if guest == nil {
 		return nil

@@ -22,7 +22,7 @@ import (
 )
 
 // dhcpFrame is a client's message as a frame.
-func dhcpFrame(t *testing.T, from model.MAC, tag uint16, mods ...dhcpv4.Modifier) []byte {
+func dhcpFrame(t testing.TB, from model.MAC, tag uint16, mods ...dhcpv4.Modifier) []byte {
 	t.Helper()
 	m, err := dhcpv4.New(append([]dhcpv4.Modifier{dhcpv4.WithHwAddr(from[:]), dhcpv4.WithMessageType(dhcpv4.MessageTypeDiscover)}, mods...)...)
 	if err != nil {

@@ -31,8 +31,15 @@ var metadataPrefix = netip.MustParsePrefix("fd00:ec2::254/128")
 type routerService struct {
 	*desk
 	verdicts   [ra.NumVerdicts]atomic.Uint64
+	answers    recall[sender, routerAnswer]
 	schedule   *ra.Schedule
 	generation uint64
+}
+
+// routerAnswer is what a guest is told that asks, and who it is with the first router.
+type routerAnswer struct {
+	told  []*ra.Advertisement
+	first ra.Guest
 }
 
 func newRouterService(d *desk) *routerService {
@@ -42,19 +49,12 @@ func newRouterService(d *desk) *routerService {
 func (s *routerService) handle(ctx context.Context, now time.Time, p ovs.Packet) string {
 	var first ra.Guest
 	replies, verdict := ra.Respond(p.Data, func(mac model.MAC) []*ra.Advertisement {
-		s.replica.mu.RLock()
-		defer s.replica.mu.RUnlock()
-		in := &s.replica.in
-		_, at := guestAt(in, p.Ingress, p.Network, mac)
-		if at == nil {
-			return nil
-		}
-		var out []*ra.Advertisement
-		for _, a := range s.advertised(in, at, map[string]guide.Guide{}) {
-			first = cmp.Or(first, ra.Guest{Interface: p.Ingress, Domain: p.Network, Router: a.router})
-			out = append(out, a.Advertisement)
-		}
-		return out
+		a := s.answers.get(s.replica, sender{p.Ingress, p.Network, mac}, func(in *compile.Input) (routerAnswer, bool) {
+			a := s.answer(in, &p, mac)
+			return a, len(a.told) > 0
+		})
+		first = a.first
+		return a.told
 	})
 	s.verdicts[verdict].Add(1)
 	if verdict == ra.ToAll && !s.schedule.Asked(now, first) {
@@ -66,6 +66,19 @@ func (s *routerService) handle(ctx context.Context, now time.Time, p ovs.Packet)
 		}
 	}
 	return ""
+}
+
+// answer gives what the guest that has sent the packet is told, nothing if there is none.
+func (s *routerService) answer(in *compile.Input, p *ovs.Packet, mac model.MAC) (a routerAnswer) {
+	_, at := guestAt(in, p.Ingress, p.Network, mac)
+	if at == nil {
+		return a
+	}
+	for _, r := range s.advertised(in, at, map[string]guide.Guide{}) {
+		a.first = cmp.Or(a.first, ra.Guest{Interface: p.Ingress, Domain: p.Network, Router: r.router})
+		a.told = append(a.told, r.Advertisement)
+	}
+	return a
 }
 
 func (s *routerService) tick(ctx context.Context, now time.Time) {

@@ -34,6 +34,7 @@ type replica struct {
 	generation uint64
 	renamed    map[string]model.Object // what has changed that names may follow from, by uuid, as it was before
 	ways       uint64                  // counts what may have changed of the ways to other hosts
+	version    uint64                  // counts all changes, also of what services have found out
 	// complete: the share is what the manager said since this agent started, not what the disk remembers.
 	complete bool
 	bridged  bool   // the bridge's ports are known
@@ -272,6 +273,7 @@ func (r *replica) portNames() map[string]struct{} {
 }
 
 func (r *replica) compile(units func(func(state.Unit) bool)) {
+	r.version++
 	maps.Copy(r.errs, r.state.ReplaceAll(units, func(u state.Unit) (state.Items, error) {
 		delete(r.errs, u)
 		return r.in.Unit(u)

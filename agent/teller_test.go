@@ -278,3 +278,34 @@ func TestNobodyAnswers(t *testing.T) {
 	b.sw.Receive(t, ovstest.Frame{Port: 11, Data: packet})
 	unreachable()
 }
+
+// What is refused behind a leg that translates comes back through the translation: the guest hears of its own packet.
+func TestTellingIsTranslatedBack(t *testing.T) {
+	objects := slices.Concat(base(), guest(1, "dp-0", "p1"), router(), []model.Object{
+		&model.Translation{Meta: model.Meta{UUID: "tr-a", ID: 1}, Mode: model.TranslationMasquerade, InterfaceUUID: "if-out"},
+	})
+	for _, o := range objects {
+		if i, ok := o.(*model.Interface); ok && i.UUID == "if-out" {
+			i.EnableRouteTranslation = true
+		}
+	}
+	b := newBench(t, objects, port("p1", "", 11))
+	packet := udp(mac(1), mac(101), "10.0.0.1", "192.0.2.7")
+	b.sw.Receive(t, ovstest.Frame{Port: 11, Data: packet})
+	question := b.sent("a question", func(f ovstest.Frame) bool { return f.Port == portNIC })
+	f := b.sent("an answer", func(f ovstest.Frame) bool { return f.Port == 11 })
+	p := gopacket.NewPacket(f.Data, layers.LayerTypeEthernet, gopacket.Default)
+	l, ok := p.Layer(layers.LayerTypeICMPv4).(*layers.ICMPv4)
+	if !ok || l.TypeCode != layers.CreateICMPv4TypeCode(3, 1) {
+		t.Fatalf("told %x after %x", f.Data, question.Data)
+	}
+	if from, to := p.NetworkLayer().NetworkFlow().Endpoints(); from.String() != "192.0.2.1" || to.String() != "10.0.0.1" {
+		t.Errorf("from %s to %s", from, to)
+	}
+	if !bytes.Equal(l.Payload[12:24], packet[26:38]) { // addresses and ports
+		t.Errorf("quotes %x of %x", l.Payload, packet[14:])
+	}
+	if err, bad := p.VerifyChecksums(); err != nil || len(bad) > 0 {
+		t.Errorf("checksums: %v, %v", bad, err)
+	}
+}

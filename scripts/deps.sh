@@ -24,6 +24,10 @@ all=(
   "nslookup bind9-dnsutils"
   "dnsmasq dnsmasq-base" # DNS servers elsewhere
   "ping iputils-ping"
+  "tracepath iputils-tracepath"
+  "traceroute traceroute"
+  "mtr mtr-tiny"
+  "curl curl"
   "arping arping"
   "iperf3 iperf3"
   "tcpdump tcpdump"

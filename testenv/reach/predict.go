@@ -8,6 +8,7 @@ import (
 
 	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/model/oracle"
+	"github.com/openvnet/openvnet/model/reason"
 )
 
 // Answers is who answered each probe: the name of a node, Itself, Refused, or "" for nobody.
@@ -16,7 +17,7 @@ type Answers map[Probe]string
 const (
 	// Itself is what answers in the name of gateways and services: the virtual network.
 	Itself = "the network itself"
-	// Refused is the answer to a TCP connection that a rule rejects.
+	// Refused is the answer to a TCP connection that a rule rejects, or that is for the network itself.
 	Refused = "a refusal"
 )
 
@@ -46,6 +47,7 @@ type play struct {
 	known    map[neighbor]model.MAC
 	answered string // who has answered last, whether or not the answer came back
 	result   string
+	closed   bool // a TCP connection came to the network itself
 	frames   int
 	err      error
 }
@@ -60,6 +62,13 @@ func (n *Net) predict(w *oracle.World, p Probe, port uint16) (string, error) {
 	y := &play{net: n, world: w, probe: p, from: n.Node(p.From), port: port, known: map[neighbor]model.MAC{}, answered: Itself}
 	question := datagram{from: y.from.source(p.To), to: p.To, proto: p.Proto, fromPort: port, toPort: p.Port}
 	y.sendIP(y.from, question)
+	if y.closed && y.result == "" && y.err == nil {
+		// A reset of the network itself goes the way of its answer to an echo request.
+		p.Proto, p.Port = Ping, 0
+		if who, err := n.predict(w, p, port); who == Itself || err != nil {
+			return Refused, err
+		}
+	}
 	return y.result, y.err
 }
 
@@ -101,8 +110,12 @@ func (y *play) enter(e oracle.Entry, frame []byte) {
 	o := y.world.Judge(e, frame, &y.memory)[0]
 	y.memory.Learn(o)
 	for _, p := range o.Punts {
-		if d := read(frame).datagram; p.Class == oracle.PuntReject && d.proto == TCP && !d.answer && y.result == "" {
+		d := read(frame).datagram
+		switch asks := d.proto == TCP && !d.answer; {
+		case asks && p.Class == oracle.PuntReject && y.result == "":
 			y.result = Refused
+		case asks && p.Class == oracle.PuntError:
+			y.closed = y.closed || p.Told == reason.Gateway || p.Told == reason.Destination
 		}
 	}
 	for _, d := range o.Deliveries {

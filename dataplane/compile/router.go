@@ -34,6 +34,7 @@ func router() (state.Items, error) {
 	for _, t := range []uint64{icmpNS, icmpNA} { // which are for neighbours, not for routers to pass on
 		b.Drop(pipeline.L3In, prioFirst-1, reason.Destination, isIPv6, isICMPv6, flow.ICMPv6Type.Is(t))
 	}
+	b.Flow(pipeline.Punt, prioRefuse, pipeline.Preds{pipeline.Class.Is(uint32(pipeline.PuntNeighbor))}) // what guests say of themselves is known, and a copy of it is no drop
 	for _, answer := range []pipeline.Preds{{isARP, flow.ARPOp.Is(2)}, {isIPv6, isICMPv6, flow.ICMPv6Type.Is(icmpNA)}} {
 		heard := pipeline.Class.Set(uint32(pipeline.PuntNeighbor))
 		b.Flow(pipeline.L3In, prioFirst+1, append(answer, pipeline.Class.Is(0)),

@@ -199,6 +199,11 @@ vif if-i2 dp-b 02:00:00:00:00:12 nw-i=10.0.0.2
 	l.expect("dp-b/LOCAL", udp(mac(0x12), mac(0x1b), "10.0.0.11", "10.0.0.2").frame(), "dp-b/if-i2")
 	l.expect("dp-b/LOCAL", arpAsk(mac(0x1b), "10.0.0.11", "10.0.0.2"), "dp-b/LOCAL")
 	l.expect("dp-b/LOCAL", udp(mac(0x12), mac(0x1b), "10.0.0.99", "10.0.0.2").frame(), "dp-b/nic-b") // not its address
+	asks := datagram{dst: broadcast, src: mac(0x1b), from: "0.0.0.0", to: "255.255.255.255", proto: protoUDP, fromPort: 68, toPort: 67}
+	l.expect("dp-b/LOCAL", asks.frame(), "drop dp-b dhcp_none") // in its internal network
+	l.expect("dp-b/LOCAL", tag(asks.frame(), 3), "dp-b/nic-b")
+	asks.src = hb
+	l.expect("dp-b/LOCAL", asks.frame(), "dp-b/nic-b", "dp-b/if-p2") // the underlay's
 
 	none := newLab(t, tenants)
 	none.expect("dp-a/nic-a", udp(p2, p1, "172.16.0.1", "172.16.0.2").frame(), "dp-a/LOCAL")

@@ -1,7 +1,9 @@
 // Package dhcp is the simulated DHCPv4 server of virtual networks (RFC 2131): one function from a guest's frame to the
 // frame that answers it. Every client has a fixed reservation, its [Binding], so the server has no state: nothing is
-// allocated, stored or timed here. It knows no flow, no socket and no clock; the agent feeds it packet-ins, and the
-// tests run it alone on a raw socket. DHCPv6 is not here.
+// allocated, stored or timed here. A binding is what the topology says ([Config]), with the options that a site gives
+// instead; an answer has as much of it as the client takes, what it asks for first. It knows no flow, no socket and no clock;
+// the agent feeds it packet-ins and makes something of what clients say (RELEASE, DECLINE, renewals), and the tests run it
+// alone on a raw socket with the clients of Debian. DHCPv6 is not here.
 package dhcp
 
 import (

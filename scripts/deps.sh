@@ -34,7 +34,11 @@ all=(
   "ethtool ethtool"  # checksum offload of guests' links
 )
 lint=("shellcheck shellcheck")
-test=("gcc gcc" "/usr/include/stdlib.h libc6-dev") # the race detector links with C
+test=(
+  "gcc gcc" "/usr/include/stdlib.h libc6-dev" # the race detector links with C
+  "dhcpcd dhcpcd-base"                        # DHCP clients that the server is tried with, besides those of guests
+  "/lib/systemd/systemd-networkd systemd"
+)
 generate=("clang clang" "llvm-strip llvm" "/usr/include/bpf/bpf_helpers.h libbpf-dev")
 kernel=(
   "qemu-system-x86_64 qemu-system-x86" # runs Debian's kernel

@@ -1,8 +1,11 @@
 package dhcp
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -157,4 +160,108 @@ func TestPrivilegedDhclient(t *testing.T) {
 	s.start(t, t.TempDir(), "dhclient", "-4", "-r", "-d", "-cf", filepath.Join(dir, "conf"), "-sf", filepath.Join(dir, "script"),
 		"-lf", filepath.Join(dir, "leases"), "-pf", filepath.Join(dir, "pid2"), "eth0")
 	s.await(t, Released)
+}
+
+// private runs a client that keeps its state in the system's directories with such of its own.
+func (s *server) private(t *testing.T, dir, setup, name string, args ...string) *client {
+	t.Helper()
+	return s.start(t, dir, "sh", append([]string{"-c", "set -e; mount -t tmpfs tmpfs /run; " + setup + "; exec \"$@\"", "sh", name}, args...)...)
+}
+
+// waitFor waits until a program's output in the client's namespace contains all the texts.
+func (s *server) waitFor(t *testing.T, texts []string, name string, args ...string) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	timeout := time.After(deadline)
+	for {
+		out := run(t, "ip", append([]string{"netns", "exec", s.clientNS, name}, args...)...)
+		if !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(out, text) }) {
+			return
+		}
+		select {
+		case <-timeout:
+			t.Fatalf("%s %s: not all of %q in\n%s", name, strings.Join(args, " "), texts, out)
+		case <-tick.C:
+		}
+	}
+}
+
+func TestPrivilegedDhcpcd(t *testing.T) {
+	cfg := clientConfig()
+	cfg.Host, cfg.Renew, cfg.Rebind = "vm1", 2*time.Second, 4*time.Second
+	s := serve(t, cfg)
+	dir := t.TempDir()
+	script := writeScript(t, dir, "$reason", "")
+	conf := filepath.Join(dir, "conf")
+	err := os.WriteFile(conf, []byte(`
+hostname
+option subnet_mask, broadcast_address, routers, classless_static_routes, domain_name_servers, domain_name, domain_search, host_name, interface_mtu
+noarp
+noipv6
+`), 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := s.private(t, dir, "mount -t tmpfs tmpfs /var/lib/dhcpcd", "dhcpcd", "-4", "-B", "-d", "-f", conf, "-c", script, "eth0")
+	s.await(t, Offer, AckSelecting)
+	lease := map[string]string{
+		"new_ip_address": "10.100.0.10", "new_subnet_cidr": "24", "new_broadcast_address": "10.100.0.255", "new_dhcp_server_identifier": "10.100.0.100",
+		"new_domain_name_servers": "10.100.0.53 192.0.2.53", "new_domain_name": "example.org", "new_domain_search": "example.org lab.example.org",
+		"new_host_name": "vm1", "new_interface_mtu": "1400", "new_dhcp_lease_time": "600", "new_dhcp_renewal_time": "2", "new_dhcp_rebinding_time": "4",
+		"new_routers":                 "", // because of the routes
+		"new_classless_static_routes": "0.0.0.0/0 10.100.0.1 10.200.0.0/16 10.100.0.2 192.0.2.128/25 10.100.0.3",
+	}
+	expect(t, c.event(t, "BOUND"), lease)
+	s.hasAddress(t, prefix("10.100.0.10/24"), 1500)
+	s.waitFor(t, []string{"default via 10.100.0.1 ", "10.200.0.0/16 via 10.100.0.2 ", "192.0.2.128/25 via 10.100.0.3 ", "mtu 1400"}, "ip", "route")
+	s.await(t, AckRenewing)
+	expect(t, c.event(t, "RENEW"), lease)
+
+	cfg.Address = prefix("10.100.0.11/24")
+	s.offer(t, cfg)
+	s.await(t, Nak, Offer, AckSelecting)
+	expect(t, c.event(t, "BOUND"), map[string]string{"new_ip_address": "10.100.0.11"})
+}
+
+func TestPrivilegedNetworkd(t *testing.T) {
+	cfg := clientConfig()
+	cfg.Host, cfg.Renew, cfg.Rebind = "vm1", 2*time.Second, 4*time.Second
+	s := serve(t, cfg)
+	dir := t.TempDir()
+	network := filepath.Join(dir, "eth0.network")
+	err := os.WriteFile(network, []byte(`
+[Match]
+Name=eth0
+[Network]
+DHCP=ipv4
+LinkLocalAddressing=no
+IPv6AcceptRA=no
+[DHCPv4]
+ClientIdentifier=mac
+UseMTU=yes
+UseDomains=yes
+UseHostname=no
+`), 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// It takes a read-only /sys for a container's, where no udev says when a link is there. It has neither bus nor systemd to talk to.
+	setup := "mount -o remount,ro /sys; mkdir -p /run/systemd/network /run/systemd/netif; cp " + network + " /run/systemd/network/; chown systemd-network:systemd-network /run/systemd/netif"
+	c := s.private(t, dir, setup, "/lib/systemd/systemd-networkd")
+	s.await(t, Offer, AckSelecting)
+	s.waitFor(t, []string{"inet 10.100.0.10/24", "brd 10.100.0.255", "mtu 1400"}, "ip", "addr", "show", "dev", "eth0")
+	s.waitFor(t, []string{"default via 10.100.0.1 ", "10.200.0.0/16 via 10.100.0.2 ", "192.0.2.128/25 via 10.100.0.3 "}, "ip", "route")
+	run(t, "ip", "-n", s.clientNS, "neigh", "replace", serverIP.String(), "lladdr", serverMAC.String(), "dev", "eth0", "nud", "permanent")
+	s.await(t, AckRenewing)
+	s.waitFor(t, []string{
+		"ADDRESS=10.100.0.10", "NETMASK=255.255.255.0", "BROADCAST=10.100.0.255", "SERVER_ADDRESS=10.100.0.100", "T1=2", "T2=4", "LIFETIME=600", "MTU=1400",
+		"DNS=10.100.0.53 192.0.2.53", "DOMAINNAME=example.org", "DOMAIN_SEARCH_LIST=example.org lab.example.org", "HOSTNAME=vm1",
+		"ROUTES=0.0.0.0/0,10.100.0.1 10.200.0.0/16,10.100.0.2 192.0.2.128/25,10.100.0.3",
+	}, "nsenter", "-t", fmt.Sprint(c.cmd.Process.Pid), "-m", "sh", "-c", "cat /run/systemd/netif/leases/*")
+
+	cfg.Address = prefix("10.100.0.11/24")
+	s.offer(t, cfg)
+	s.await(t, Nak, Offer, AckSelecting)
+	s.waitFor(t, []string{"inet 10.100.0.11/24"}, "ip", "addr", "show", "dev", "eth0")
 }

@@ -162,10 +162,10 @@ func TestPrivilegedDhclient(t *testing.T) {
 	s.await(t, Released)
 }
 
-// private runs a client that keeps its state in the system's directories with such of its own.
+// private runs a client that keeps its state in the system's directories with such of its own. With it go the processes that it has made.
 func (s *server) private(t *testing.T, dir, setup, name string, args ...string) *client {
 	t.Helper()
-	return s.start(t, dir, "sh", append([]string{"-c", "set -e; mount -t tmpfs tmpfs /run; " + setup + "; exec \"$@\"", "sh", name}, args...)...)
+	return s.start(t, dir, "unshare", append([]string{"--pid", "--fork", "--kill-child", "sh", "-c", "set -e; mount -t tmpfs tmpfs /run; " + setup + "; exec \"$@\"", "sh", name}, args...)...)
 }
 
 // waitFor waits until a program's output in the client's namespace contains all the texts.

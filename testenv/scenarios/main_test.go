@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -148,5 +149,28 @@ func (s *scene) show(t *testing.T) {
 		}
 		status, err := ask[local.Status](s, h.Name, local.PathStatus)
 		t.Logf("%s\nstatus: %+v %v\nlog of vna:\n%s", b.String(), status, err, ovs.Tail(s.lab.Log(h.Name, lab.Agent), 20))
+		t.Logf("cached flows of %s:\n%s", h.Name, s.cached(h.Name))
 	}
+}
+
+// cachedShown bounds how many cached flows of a host are shown.
+const cachedShown = 200
+
+// cached gives what the datapath of a host has cached of the flows, for a reader: without what matches nothing. The test's context may be over.
+func (s *scene) cached(host string) string {
+	sw, err := s.lab.OVS(host)
+	if err != nil {
+		return err.Error()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	out, err := sw.Appctl(ctx, "dpctl/dump-flows", "--names", s.datapath())
+	if err != nil {
+		return err.Error()
+	}
+	lines := slices.Sorted(strings.Lines(out))
+	if len(lines) > cachedShown {
+		lines = append(lines[:cachedShown], fmt.Sprintf("and %d more\n", len(lines)-cachedShown))
+	}
+	return strings.Join(lines, "")
 }

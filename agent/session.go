@@ -55,15 +55,20 @@ func (a *Agent) hold(ctx context.Context, sw *ovs.Switch) error {
 	go func() { defer close(served); sw.Serve(a.services.take) }()
 	done := make(chan error, 1)
 	go func() { done <- sw.Run(sctx) }()
+	mended := make(chan struct{})
+	go func() { defer close(mended); a.mend(sctx) }()
 	err := a.explore(sctx, sw)
 	if err != nil || !a.hand(ctx, &session{sw, hangUp}) {
 		hangUp()
 		err = errors.Join(err, <-done)
 		<-served
+		<-mended
 		return err
 	}
 	err = <-done
+	hangUp()
 	<-served
+	<-mended
 	a.sent.Add(sw.Sent())
 	a.services.lost.Add(sw.Lost())
 	a.hand(ctx, nil)

@@ -1,6 +1,7 @@
 // Package ovs drives Open vSwitch. Bridge watches and provisions a bridge through OVSDB (RFC 7047): its datapath id, its ports, its
 // tunnel port, its fail mode. Switch brings the bridge's flows, groups and meters to a desired state through OpenFlow: by the
-// difference to what it reads back, in one bundle.
+// difference to what it reads back, in one bundle. Zones bounds what the connection tracker remembers, and Cached keeps the datapath's cached flows
+// right where Open vSwitch does not.
 //
 // It decides nothing: what should be there comes from dataplane/compile as a state.State. Imported by agent.
 package ovs

@@ -168,7 +168,6 @@ func (a *Answer) Failed() bool { return a.code == dns.RcodeServerFailure }
 // Reply gives the answer to who asked: by what another server has said, of which some time has passed since.
 func (e *Elsewhere) Reply(a *Answer, now time.Time) []byte {
 	m := e.query.answer()
-	m.RecursionAvailable = true
 	m.Rcode = a.code
 	if a.Failed() {
 		return pack(m, &e.query)

@@ -36,6 +36,7 @@ type query struct {
 	id       uint16
 	question dns.Question // as it was asked
 	rd, cd   bool
+	ra       bool // other servers can be asked
 	edns, do bool
 	limit    int // bytes of the answer
 }
@@ -54,8 +55,9 @@ type Elsewhere struct {
 func Respond(b []byte, z *Zone, o Options) ([]byte, *Elsewhere, Verdict) {
 	q, m, v := read(b)
 	if v != 0 {
-		return refuse(b, m, v), nil, v
+		return z.refuse(b, m, v), nil, v
 	}
+	q.ra = z.config.Forwards
 	q.limit = maxSize
 	if !o.TCP {
 		q.limit = min(q.limit, max(minSize, o.Size), ednsLimit(m))
@@ -113,7 +115,7 @@ func read(b []byte) (q query, m *dns.Msg, v Verdict) {
 }
 
 // refuse gives what a question that cannot be answered is told, nil for nothing. Of what cannot be read only the header is given back.
-func refuse(b []byte, m *dns.Msg, v Verdict) []byte {
+func (z *Zone) refuse(b []byte, m *dns.Msg, v Verdict) []byte {
 	code := dns.RcodeFormatError
 	switch v {
 	case Short, NotQuery:
@@ -121,7 +123,7 @@ func refuse(b []byte, m *dns.Msg, v Verdict) []byte {
 	case NotImplemented:
 		code = dns.RcodeNotImplemented
 	case RefusedClass, RefusedType:
-		q := query{id: m.Id, question: m.Question[0], rd: m.RecursionDesired, cd: m.CheckingDisabled, limit: minSize, edns: m.IsEdns0() != nil}
+		q := query{id: m.Id, question: m.Question[0], rd: m.RecursionDesired, cd: m.CheckingDisabled, ra: z.config.Forwards, limit: minSize, edns: m.IsEdns0() != nil}
 		a := q.answer()
 		a.Rcode = dns.RcodeRefused
 		return pack(a, &q)
@@ -136,7 +138,7 @@ func refuse(b []byte, m *dns.Msg, v Verdict) []byte {
 // answer begins an answer.
 func (q *query) answer() *dns.Msg {
 	return &dns.Msg{
-		MsgHdr:   dns.MsgHdr{Id: q.id, Response: true, RecursionDesired: q.rd, CheckingDisabled: q.cd},
+		MsgHdr:   dns.MsgHdr{Id: q.id, Response: true, RecursionDesired: q.rd, RecursionAvailable: q.ra, CheckingDisabled: q.cd},
 		Question: []dns.Question{q.question},
 	}
 }
@@ -169,7 +171,7 @@ func canonical(name string) string { return strings.TrimSuffix(dns.CanonicalName
 // respond answers by the zone's authority.
 func (z *Zone) respond(q *query, o Options) ([]byte, *Elsewhere, Verdict) {
 	m := q.answer()
-	m.Authoritative, m.RecursionAvailable = true, z.config.Forwards
+	m.Authoritative = true
 	name, owner, t := canonical(q.question.Name), q.question.Name, q.question.Qtype
 	for range maxAliases {
 		n, records := z.find(name), []Record(nil)

@@ -176,19 +176,69 @@ func TestGuestsAskForNames(t *testing.T) {
 	b.sw.Receive(t, ovstest.Frame{Port: 11, Data: ask(q[:5])})
 	b.until("it is counted", func() bool { return b.dns.verdicts[dns.Short].Load() == 1 })
 	// A connection begins.
-	syn := frame.IPv4{TTL: 64, Protocol: 6, Src: netip.MustParseAddr("10.0.0.1"), Dst: netip.MustParseAddr("10.0.0.98")}
-	tcp := []byte{0x10, 0, 0, 53, 0, 0, 0, 1, 0, 0, 0, 0, 0x50, 2, 0x20, 0, 0, 0, 0, 0}
-	sum := uint32(0x0a00 + 0x0001 + 0x0a00 + 98 + 6 + 20)
-	for i := 0; i < len(tcp); i += 2 {
-		sum += uint32(tcp[i])<<8 | uint32(tcp[i+1])
-	}
-	sum = ^(sum&0xffff + sum>>16)
-	tcp[16], tcp[17] = byte(sum>>8), byte(sum)
-	b.sw.Receive(t, ovstest.Frame{Port: 11, Data: append(syn.Append(frame.Ethernet{Src: mac(1), Dst: mac(98), Type: frame.TypeIPv4}.Append(nil), len(tcp)), tcp...)})
+	b.sw.Receive(t, ovstest.Frame{Port: 11, Data: opening(frame.Ethernet{Src: mac(1), Dst: mac(98)}, netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.98"))})
 	f = b.sent("the connection", func(f ovstest.Frame) bool { return f.Port == 11 && f.Data[23] == 6 })
 	if f.Data[47] != 0x12 {
 		t.Errorf("answers with flags %#x", f.Data[47])
 	}
+}
+
+// Through a router a guest of another network is answered too, over UDP and TCP: the answer goes back by the router.
+func TestRoutersBringQuestions(t *testing.T) {
+	leg := func(id uint32, name, network, addr, subnet string) []model.Object {
+		return []model.Object{
+			&model.Interface{Meta: model.Meta{UUID: "if-" + name, ID: id}, Mode: model.InterfaceSimulated, EnableRouting: true},
+			&model.MACLease{Meta: model.Meta{UUID: "ml-" + name, ID: id}, InterfaceUUID: "if-" + name, MACAddress: mac(byte(id))},
+			&model.IPLease{Meta: model.Meta{UUID: "il-" + name, ID: id}, InterfaceUUID: "if-" + name, NetworkUUID: network, MACLeaseUUID: "ml-" + name, IPv4Address: netip.MustParseAddr(addr)},
+			&model.Route{
+				Meta: model.Meta{UUID: "r-" + name, ID: id}, InterfaceUUID: "if-" + name, NetworkUUID: network, RouteLinkUUID: "rl-a", Mode: model.RouteGateway,
+				IPv4Network: netip.MustParseAddr(subnet), IPv4Prefix: 24, Ingress: true, Egress: true,
+			},
+		}
+	}
+	far := guest(2, "dp-0", "p2")
+	far[3].(*model.IPLease).NetworkUUID, far[3].(*model.IPLease).IPv4Address = "nw-b", netip.MustParseAddr("10.0.1.2")
+	b := newBench(t, slices.Concat(base(), far, dnsServer(""), leg(101, "la", "nw-a", "10.0.0.101", "10.0.0.0"), leg(102, "lb", "nw-b", "10.0.1.102", "10.0.1.0"), []model.Object{
+		&model.Network{Meta: model.Meta{UUID: "nw-b", ID: 2}, Mode: model.NetworkVirtual, VNI: 200, IPv4Network: netip.MustParseAddr("10.0.1.0"), IPv4Prefix: 24},
+		&model.RouteLink{Meta: model.Meta{UUID: "rl-a", ID: 1}, VNI: 900, MACAddress: mac(250)},
+	}), port("p2", "", 12))
+	back := func(what string) (frame.Ethernet, frame.IPv4, []byte) {
+		t.Helper()
+		f := b.sent(what, func(f ovstest.Frame) bool { return f.Port == 12 && f.Data[12] == 8 && f.Data[13] == 0 })
+		eth, rest, _ := frame.DecodeEthernet(f.Data)
+		ip, payload, why := frame.DecodeIPv4(rest)
+		if why != frame.OK || eth.Src != mac(102) || eth.Dst != mac(2) || ip.Src.String() != "10.0.0.98" || ip.Dst.String() != "10.0.1.2" || ip.TTL != 63 {
+			t.Fatalf("%s: %+v %+v, %s", what, eth, ip, why)
+		}
+		return eth, ip, payload
+	}
+	from, to := netip.MustParseAddr("10.0.1.2"), netip.MustParseAddr("10.0.0.98")
+	b.sw.Receive(t, ovstest.Frame{Port: 12, Data: frame.Datagram{
+		Ethernet: frame.Ethernet{Src: mac(2), Dst: mac(102)}, IP: frame.IPv4{TTL: 64, Src: from, Dst: to}, UDP: frame.UDP{SrcPort: 4000, DstPort: 53}, Payload: question(t, "www.example", mdns.TypeA),
+	}.Encode()})
+	_, ip, payload := back("an answer")
+	if _, payload, why := frame.DecodeUDP(payload, ip.Src, ip.Dst); why != frame.OK || inWords(t, payload) != "10.0.0.80" {
+		t.Errorf("says %x, %s", payload, why)
+	}
+	b.sw.Receive(t, ovstest.Frame{Port: 12, Data: opening(frame.Ethernet{Src: mac(2), Dst: mac(102)}, from, to)})
+	if _, _, payload := back("the connection"); payload[13] != 0x12 {
+		t.Errorf("answers with flags %#x", payload[13])
+	}
+}
+
+// opening gives the first segment of a connection to port 53, over IPv4.
+func opening(eth frame.Ethernet, from, to netip.Addr) []byte {
+	tcp := []byte{0x10, 0, 0, 53, 0, 0, 0, 1, 0, 0, 0, 0, 0x50, 2, 0x20, 0, 0, 0, 0, 0}
+	sum := uint32(6 + len(tcp))
+	for _, b := range [][]byte{from.AsSlice(), to.AsSlice(), tcp} {
+		for i := 0; i < len(b); i += 2 {
+			sum += uint32(b[i])<<8 | uint32(b[i+1])
+		}
+	}
+	sum = ^(sum&0xffff + sum>>16)
+	tcp[16], tcp[17] = byte(sum>>8), byte(sum)
+	eth.Type = frame.TypeIPv4
+	return append(frame.IPv4{TTL: 64, Protocol: 6, Src: from, Dst: to}.Append(eth.Append(nil), len(tcp)), tcp...)
 }
 
 // What a zone does not know is asked of servers elsewhere; the server's own address is none of them.

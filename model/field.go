@@ -163,7 +163,9 @@ func (f *Field) parseInto(out reflect.Value, v any) error {
 		if len(text) > f.MaxBytes {
 			return fmt.Errorf("is longer than %d bytes", f.MaxBytes)
 		}
-		if i := strings.IndexFunc(text, func(r rune) bool { return r < ' ' && !(f.Lines && r == '\n') || r == 0x7f || r == '\ufffd' }); i >= 0 {
+		if i := strings.IndexFunc(text, func(r rune) bool {
+			return r < ' ' && !(f.Lines && (r == '\n' || r == '\t')) || r == 0x7f || r == '\ufffd'
+		}); i >= 0 {
 			return fmt.Errorf("holds a control character or invalid UTF-8 at byte %d", i)
 		}
 		if p, ok := out.Addr().Interface().(textParser); ok {

@@ -394,7 +394,7 @@ func TestCascades(t *testing.T) {
 		"datapaths": "datapath_networks datapath_route_links datapath_segments interface_ports topology_datapaths",
 		"networks":  "datapath_networks dhcp_options interface_networks ip_leases lease_policy_base_networks routes topology_networks translations vlan_translations",
 		"segments":  "datapath_segments interface_segments mac_leases networks topology_segments",
-		"interfaces": "datapath_networks datapath_route_links datapath_segments dhcp_options filters interface_networks interface_ports interface_route_links interface_segments ip_leases " +
+		"interfaces": "datapath_networks datapath_route_links datapath_segments dhcp_options filters interface_metadata interface_networks interface_ports interface_route_links interface_segments ip_leases " +
 			"lease_policy_base_interfaces mac_leases mirrors network_services routes security_group_interfaces topology_datapaths translations",
 		"mac_leases":                "ip_leases",
 		"ip_leases":                 "datapath_networks datapath_route_links datapath_segments ip_lease_container_ip_leases ip_retentions topology_datapaths",

@@ -209,6 +209,7 @@ func sample(r *model.Resource, n int) app.Params {
 		model.LeasePolicyIPLeaseContainers:     {"lease_policy_uuid": "lp-w", "ip_lease_container_uuid": "ilc-w%d"},
 		model.LeasePolicyIPRetentionContainers: {"lease_policy_uuid": "lp-w", "ip_retention_container_uuid": "irc-w%d"},
 		model.Routes:                           {"interface_uuid": "if-gw", "network_uuid": "nw-w", "route_link_uuid": "rl-w", "ipv4_network": "10.3%d.0.0"},
+		model.InterfaceMetadatas:               {"interface_uuid": "if-v%d", "instance_id": "i-%d"},
 		model.Filters:                          {"interface_uuid": "if-v%d"},
 		model.FilterStatics:                    {"filter_uuid": "fil-w", "protocol": "tcp", "dst_port": json.Number(strconv.Itoa(22 + n)), "action": "pass"},
 		model.Translations:                     {"interface_uuid": "if-gw", "mode": "masquerade"},
@@ -239,5 +240,5 @@ var changes = map[string]any{
 	"lease_time": 10.0, "grace_time": 20.0, "ttl": 60.0, "domain_name": "changed", "public_dns": "10.9.0.53", "rules": "tcp:22:0.0.0.0/0", "node_id": "changed",
 	"encapsulation": "vxlan", "multicast": "drop", "unknown_unicast": "flood", "mtu": 1400.0, "addresses": "10.1.0.0/16", "remote_addresses": "10.2.0.0/16", "priority": 5.0,
 	"port_last": 99.0, "direction": "egress", "ingress_rate": 1000.0, "egress_burst": 10.0, "dscp": 46.0, "connection_limit": 100.0, "ipv4_gateway": "10.9.0.1",
-	"incoming_port": 53.0, "outgoing_port": 54.0, "vlan_id": 77.0, "dhcp_lease_time": 600.0, "format": "text", "value": "22", "action": "drop", "dst_port": 99.0, "mac_address": "02:aa:00:00:00:01",
+	"incoming_port": 53.0, "outgoing_port": 54.0, "vlan_id": 77.0, "dhcp_lease_time": 600.0, "instance_id": "i-changed", "encoding": "base64", "user_data": "Iw==", "vendor_data": "Iw==", "network_config": "version: 2", "public_keys": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB+3zz3T0u7Q9NWl2a0lzpyOqDmHUPKo6vCeRuaqZbDN a@b", "format": "text", "value": "22", "action": "drop", "dst_port": 99.0, "mac_address": "02:aa:00:00:00:01",
 }

@@ -3,6 +3,7 @@ package compact
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/openvnet/openvnet/internal/document"
 	"github.com/openvnet/openvnet/model"
@@ -38,7 +39,7 @@ func (g *guest) fixed() []located {
 }
 
 func (x *expansion) readGuest(m member) {
-	g := &guest{object: x.object(m.node, "uuid", "display_name", "network", "address", "networks", "mac", "host", "port", "routing", "security", "filter"), name: m.name}
+	g := &guest{object: x.object(m.node, "uuid", "display_name", "network", "address", "networks", "mac", "host", "port", "routing", "security", "filter", "keys", "user_data"), name: m.name}
 	x.guests = append(x.guests, g)
 	x.byName.guests[m.name] = g
 	if _, err := netip.ParseAddr(m.name); err == nil {
@@ -184,7 +185,28 @@ func (x *expansion) guestDocuments() {
 		if g.filter != nil {
 			x.filterDocuments(g)
 		}
+		x.metadataDocument(g)
 	}
+}
+
+// metadataDocument makes what the guest is told of itself, if the document says any of it.
+func (x *expansion) metadataDocument(g *guest) {
+	if !g.has("keys") && !g.has("user_data") {
+		return
+	}
+	var keys []string
+	for _, item := range x.list(g.get("keys")) {
+		if s, ok := x.text(item); ok {
+			keys = append(keys, s)
+		}
+	}
+	var data string
+	if g.has("user_data") {
+		data, _ = x.text(g.get("user_data"))
+	}
+	r := model.InterfaceMetadatas
+	x.add(g.node, r, derived(r, x.name, g.name, g.name), "interface_uuid", g.uuid, "public_keys", strings.Join(keys, "\n"), "user_data", data).
+		at("public_keys", g.get("keys")).at("user_data", g.get("user_data"))
 }
 
 // leases makes an interface's MAC lease, whose address follows from the names where none is given, and its IP leases. The first lease

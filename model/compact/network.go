@@ -17,6 +17,7 @@ type network struct {
 	subnets []netip.Prefix
 	dhcp    bool
 	dns     bool
+	meta    bool // guests are told their metadata
 
 	servers   []node // DNS servers to ask further
 	recorded  []record
@@ -52,7 +53,7 @@ func (x *expansion) readNetwork(m member) {
 	x.networks = append(x.networks, n)
 	x.byName.networks[m.name] = n
 	if m.none() || m.v.Kind == document.Map {
-		n.object = x.object(m.node, "uuid", "display_name", "subnets", "mode", "domain", "gateway", "mac", "dhcp", "dns", "pool")
+		n.object = x.object(m.node, "uuid", "display_name", "subnets", "mode", "domain", "gateway", "mac", "dhcp", "dns", "metadata", "pool")
 	} else { // the subnets alone
 		n.object = object{m.node, map[string]member{"subnets": m}}
 	}
@@ -77,6 +78,7 @@ func (x *expansion) readNetwork(m member) {
 	}
 	n.dhcp = n.has("dhcp") && x.boolean(n.get("dhcp"))
 	n.dns = n.has("dns") && (!isBoolean(n.get("dns")) || x.boolean(n.get("dns")))
+	n.meta = n.has("metadata") && x.boolean(n.get("metadata"))
 	x.readGateway(n)
 	x.readPool(n)
 }
@@ -130,9 +132,9 @@ func (x *expansion) readGateway(n *network) {
 	g := n.get("gateway")
 	given := n.has("gateway")
 	refused := given && isBoolean(g) && !x.boolean(g)
-	n.gateway = n.dhcp || n.dns || given && !refused
+	n.gateway = n.dhcp || n.dns || n.meta || given && !refused
 	if refused && n.gateway {
-		x.addf(g, "dhcp and dns need an address to answer from: leave gateway out, or give the address")
+		x.addf(g, "dhcp, dns and metadata need an address to answer from: leave gateway out, or give the address")
 	}
 	if given && !isBoolean(g) {
 		for _, item := range x.list(g) {
@@ -405,6 +407,10 @@ func (x *expansion) gatewayDocuments(n *network) {
 	if n.dhcp {
 		x.add(at, model.NetworkServices, derived(model.NetworkServices, x.name, n.name, "dhcp", n.name), "mode", model.ServiceDHCP, "interface_uuid", iface).
 			at("mode", n.get("dhcp"))
+	}
+	if n.meta {
+		x.add(at, model.NetworkServices, derived(model.NetworkServices, x.name, n.name, "metadata", n.name), "mode", model.ServiceMetadata, "interface_uuid", iface).
+			at("mode", n.get("metadata"))
 	}
 	if !n.dns {
 		return

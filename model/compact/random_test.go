@@ -43,7 +43,7 @@ func draw(t *rapid.T) drawn {
 			subnets += fmt.Sprintf(", 'fd00:%d::/64'", i+1)
 		}
 		d.networks = append(d.networks, fmt.Sprintf("%q: {subnets: [%s]%s}", name, subnets,
-			of("more", "", ", dhcp: true", ", dns: true", ", gateway: true", ", mode: internal", fmt.Sprintf(", gateway: 10.%d.255.254, dns: {servers: 192.0.2.1}", i), fmt.Sprintf(", pool: 10.%d.9.0/24", i))))
+			of("more", "", ", dhcp: true", ", dns: true", ", gateway: true", ", mode: internal", ", metadata: true", fmt.Sprintf(", gateway: 10.%d.255.254, dns: {servers: 192.0.2.1}", i), fmt.Sprintf(", pool: 10.%d.9.0/24", i))))
 	}
 	for g := range n("guests", 6) {
 		var attached []string

@@ -66,7 +66,7 @@ type Route struct {
 }
 
 // Metadata is the address at which guests ask for what is known of them.
-var Metadata = netip.AddrFrom4([4]byte{169, 254, 169, 254})
+var Metadata = model.MetadataIPv4()
 
 // Of gives the guide of a network.
 func Of(g *graph.Graph, n *model.Network, f Family) Guide {
@@ -83,7 +83,7 @@ func Of(g *graph.Graph, n *model.Network, f Family) Guide {
 			out.Routes = append(out.Routes, r)
 		}
 	}
-	for i := range serving(g, metadataMode) {
+	for i := range serving(g, model.ServiceMetadata) {
 		if f == IPv4 && (address(g, i, n, IPv4).IsValid() || address(g, i, n, IPv6).IsValid()) {
 			add(Route{Destination: netip.PrefixFrom(Metadata, 32)})
 		}
@@ -108,9 +108,6 @@ func Of(g *graph.Graph, n *model.Network, f Family) Guide {
 	}
 	return out
 }
-
-// metadataMode is the mode of a network service that answers at Metadata.
-const metadataMode = "metadata"
 
 // leg is a router of a network with a route link that packets of the network enter there.
 type leg struct {

@@ -12,7 +12,10 @@ import (
 )
 
 // unshown are the members of an object that a table leaves out.
-var unshown = map[string]bool{"id": true, "created_at": true, "updated_at": true, "revision": true, "notes": true}
+var unshown = map[string]bool{
+	"id": true, "created_at": true, "updated_at": true, "revision": true, "notes": true,
+	"public_keys": true, "user_data": true, "vendor_data": true, "network_config": true, // of guests, long, and not for everybody who looks over a shoulder
+}
 
 // column is a column of a table: what it is called, and the text of an object's cell, "" where there is nothing.
 type column struct {

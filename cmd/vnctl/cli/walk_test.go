@@ -181,7 +181,10 @@ func TestFiltersAreKnown(t *testing.T) {
 			if f.Enum != nil {
 				value = f.Enum[0]
 			}
-			if text, ok := map[string]string{"public_dns": "8.8.8.8", "rules": "tcp:22:10.0.0.0/8", "addresses": "10.0.0.0/8", "remote_addresses": "10.0.0.0/8", "excluded_addresses": "10.0.0.0/8"}[f.Name]; ok {
+			if text, ok := map[string]string{
+				"public_dns": "8.8.8.8", "rules": "tcp:22:10.0.0.0/8", "addresses": "10.0.0.0/8", "remote_addresses": "10.0.0.0/8", "excluded_addresses": "10.0.0.0/8",
+				"public_keys": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB+3zz3T0u7Q9NWl2a0lzpyOqDmHUPKo6vCeRuaqZbDN",
+			}[f.Name]; ok {
 				value = text
 			} else if f.Ref != "" {
 				value = model.ByPlural(f.Ref).Prefix + "-x"

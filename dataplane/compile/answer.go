@@ -1,6 +1,8 @@
 package compile
 
 import (
+	"net/netip"
+
 	"github.com/openvnet/openvnet/dataplane/pipeline"
 	"github.com/openvnet/openvnet/dataplane/state"
 	"github.com/openvnet/openvnet/model"
@@ -30,12 +32,7 @@ func (in *Input) answer(b *pipeline.Builder, i *model.Interface, s Station, here
 	for _, a := range s.Addrs {
 		if a.Is4() {
 			asked := pipeline.Preds{isARP, flow.ARPOp.Is(1), flow.ARPTPA.Addr(a.Addr)}
-			b.Flow(pipeline.Service, prioAllow, append(asked, who...), append([]flow.Action{
-				flow.Move{Src: flow.EthSrc.All(), Dst: flow.EthDst.All()}, flow.SetField(flow.EthSrc.MAC(s.MAC)),
-				flow.SetField(flow.ARPOp.Is(2)),
-				flow.Move{Src: flow.ARPSHA.All(), Dst: flow.ARPTHA.All()}, flow.SetField(flow.ARPSHA.MAC(s.MAC)),
-				flow.Move{Src: flow.ARPSPA.All(), Dst: flow.ARPTPA.All()}, flow.SetField(flow.ARPSPA.Addr(a.Addr)),
-			}, back...)...)
+			b.Flow(pipeline.Service, prioAllow, append(asked, who...), arpReply(s.MAC, a.Addr)...)
 			if own {
 				b.Drop(pipeline.Service, prioOwn, reason.ARPOwn, append(asked[:3:3], network, self)...)
 			}
@@ -48,6 +45,16 @@ func (in *Input) answer(b *pipeline.Builder, i *model.Interface, s Station, here
 			b.Drop(pipeline.Service, prioOwn, reason.NDOwn, append(asked[:5:5], network, self)...)
 		}
 	}
+}
+
+// arpReply makes a request the answer that the MAC address has the address.
+func arpReply(mac model.MAC, a netip.Addr) []flow.Action {
+	return append([]flow.Action{
+		flow.Move{Src: flow.EthSrc.All(), Dst: flow.EthDst.All()}, flow.SetField(flow.EthSrc.MAC(mac)),
+		flow.SetField(flow.ARPOp.Is(2)),
+		flow.Move{Src: flow.ARPSHA.All(), Dst: flow.ARPTHA.All()}, flow.SetField(flow.ARPSHA.MAC(mac)),
+		flow.Move{Src: flow.ARPSPA.All(), Dst: flow.ARPTPA.All()}, flow.SetField(flow.ARPSPA.Addr(a)),
+	}, back...)
 }
 
 // advertises gives what a solicitation becomes, whose MAC addresses are turned round by now: an advertisement, or a packet for the agent, which answers it through table output.
@@ -100,17 +107,19 @@ func Advertisement() (flow.Flow, error) {
 // echo answers pings of a simulated interface's addresses.
 func echo(b *pipeline.Builder, s Station) {
 	for _, a := range s.Addrs {
-		proto, typ, code, src, dst, request, reply := isICMP, flow.ICMPType, flow.ICMPCode, flow.IPv4Src, flow.IPv4Dst, uint64(8), uint64(0)
-		ip := isIPv4
-		if a.Is6() {
-			ip, proto, typ, code, src, dst, request, reply = isIPv6, isICMPv6, flow.ICMPv6Type, flow.ICMPv6Code, flow.IPv6Src, flow.IPv6Dst, 128, 129
-		}
-		b.Flow(pipeline.Service, prioAllow, pipeline.Preds{pipeline.Network.Is(s.Domain.Number), flow.EthDst.MAC(s.MAC), ip, proto, typ.Is(request), code.Is(0), dst.Addr(a.Addr)}, append([]flow.Action{
-			flow.Move{Src: flow.EthSrc.All(), Dst: flow.EthDst.All()}, flow.SetField(flow.EthSrc.MAC(s.MAC)),
-			flow.Move{Src: src.All(), Dst: dst.All()}, flow.SetField(src.Addr(a.Addr)),
-			flow.SetTTL{TTL: 64}, flow.SetField(typ.Is(reply)),
-		}, back...)...)
+		f := familyOf(a.Addr)
+		b.Flow(pipeline.Service, prioAllow,
+			pipeline.Preds{pipeline.Network.Is(s.Domain.Number), flow.EthDst.MAC(s.MAC), f.is, f.icmp, f.icmpType.Is(f.request), f.code.Is(0), f.dst.Addr(a.Addr)}, echoReply(f, s.MAC, a.Addr)...)
 	}
+}
+
+// echoReply makes an echo request the answer of that address.
+func echoReply(f family, mac model.MAC, a netip.Addr) []flow.Action {
+	return append([]flow.Action{
+		flow.Move{Src: flow.EthSrc.All(), Dst: flow.EthDst.All()}, flow.SetField(flow.EthSrc.MAC(mac)),
+		flow.Move{Src: f.src.All(), Dst: f.dst.All()}, flow.SetField(f.src.Addr(a)),
+		flow.SetTTL{TTL: 64}, flow.SetField(f.icmpType.Is(f.reply)),
+	}, back...)
 }
 
 // neighbors gives the fast path's answers to ARP and ND for the station's addresses.

@@ -64,6 +64,7 @@ func example() *world {
 	w.edit("if-web1", func(i *model.Interface) { i.EgressRate, i.EgressBurst = 100_000, 10_000 })
 	w.iface("if-dhcp", model.InterfaceSimulated, "", "", "02:00:00:00:0a:fd", "nw-front", "10.0.0.253")
 	w.put(&model.NetworkService{Mode: model.ServiceDHCP, InterfaceUUID: "if-dhcp"})
+	w.put(&model.NetworkService{Mode: model.ServiceMetadata, InterfaceUUID: "if-dhcp"})
 	w.put(&model.RouteLink{Meta: model.Meta{UUID: "rl-1"}, VNI: 400, MACAddress: model.MAC{2, 0, 0, 0, 4, 0}})
 	w.leg("if-gwfront", "", "02:00:00:00:0a:fe", "nw-front", "10.0.0.254")
 	w.leg("if-gwback", "", "02:00:00:00:0b:fe", "nw-back", "10.0.1.254")

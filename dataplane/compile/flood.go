@@ -84,6 +84,7 @@ var domainFeature = feature{
 		for uuid := range in.reattached(e, false) {
 			domain(uuid)
 		}
+		in.retold(e, domain)
 		for uuid := range in.domainsRecounted {
 			domain(uuid)
 		}
@@ -116,6 +117,7 @@ func (in *Input) domainHere(d Domain) (state.Items, error) {
 		in.flood(b, &items, d)
 		in.multicast(b, &items, d)
 		in.passes(b, d, here, elsewhere)
+		in.metadata(b, &items, d)
 	}
 	in.unknown(b, d, here, elsewhere)
 	in.arrivesUnencapsulated(b, d)

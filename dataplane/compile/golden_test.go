@@ -97,6 +97,7 @@ func twoTenants() *world {
 	w.iface("if-dhcp", model.InterfaceSimulated, "", "", "02:00:00:00:00:fe", "nw-a", "10.0.0.254")
 	w.put(&model.NetworkService{Mode: model.ServiceDHCP, InterfaceUUID: "if-dhcp"})
 	w.put(&model.NetworkService{Mode: model.ServiceDNS, InterfaceUUID: "if-dhcp"})
+	w.put(&model.NetworkService{Mode: model.ServiceMetadata, InterfaceUUID: "if-dhcp"})
 	w.iface("if-a1", model.InterfaceVIF, "dp-1", "a1", "02:00:00:00:00:01", "nw-a", "10.0.0.1", "fd00:a::1")
 	w.iface("if-a2", model.InterfaceVIF, "dp-2", "a2", "02:00:00:00:00:02", "nw-a", "10.0.0.2")
 	w.iface("if-b1", model.InterfaceVIF, "dp-1", "b1", "02:00:00:00:01:01", "nw-b", "10.0.0.1")

@@ -50,7 +50,7 @@ var PuntClasses = []struct {
 	{Class: PuntDHCP6, Name: "dhcp6", Doc: "answers DHCPv6", Port: Limit{50, 50}, Host: Limit{50, 50}},
 	{Class: PuntRA, Name: "ra", Doc: "answers a router solicitation", Port: Limit{20, 20}, Host: Limit{20, 20}},
 	{Class: PuntDNS, Name: "dns", Doc: "answers DNS", Port: Limit{1000, 1000}, Host: Limit{1000, 1000}},
-	{Class: PuntMetadata, Name: "metadata", Doc: "serves a guest's metadata", Port: Limit{1000, 1000}},
+	{Class: PuntMetadata, Name: "metadata", Doc: "serves a guest's metadata", Port: Limit{1000, 1000}, Host: Limit{1000, 1000}},
 	{Class: PuntError, Name: "error", Doc: "tells the sender why a router does not pass the packet on, or that nothing listens there; what is too big and may be cut is cut", Port: Limit{50, 50}, Host: Limit{200, 200}},
 	{Class: PuntClaim, Name: "claim", Doc: "tells the manager that a guest wants an address of its own choice", Port: Limit{20, 20}},
 }

@@ -8,7 +8,7 @@ import (
 // The tables of what the host answers itself.
 var (
 	Service = &Table{
-		ID: idService, Name: "service", Doc: "What is answered on the guest's own host: ARP and ND for every known address, DHCP, DNS and echo of simulated interfaces.",
+		ID: idService, Name: "service", Doc: "What is answered on the guest's own host: ARP and ND for every known address, DHCP, DNS, metadata and echo of simulated interfaces.",
 		Matches: []flow.Field{flow.EthType, flow.EthSrc, flow.EthDst, flow.ARPOp, flow.ARPTPA, flow.IPProto, flow.IPv4Dst, flow.IPv6Src, flow.IPv6Dst, flow.UDPSrc, flow.UDPDst, flow.TCPDst,
 			flow.ICMPType, flow.ICMPCode, flow.ICMPv6Type, flow.ICMPv6Code, flow.NDTarget},
 		Reads: []Register{Network, Ingress, FromOut},

@@ -179,7 +179,10 @@ func (d draw) mirror() model.Object {
 }
 
 func (d draw) service() model.Object {
-	switch d.n("part", 4) {
+	switch d.n("part", 5) {
+	case 4:
+		k := 2 + d.n("teller", 2)
+		return &model.NetworkService{Meta: meta("ns", k), Mode: d.of("told", model.ServiceMetadata, model.ServiceRouter), InterfaceUUID: d.legUUID()}
 	case 0:
 		return &model.NetworkService{Meta: meta("ns", 0), Mode: model.ServiceDHCP, InterfaceUUID: "if-5"}
 	case 1:

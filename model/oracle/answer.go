@@ -15,6 +15,9 @@ import (
 // replies. MLD ends whoever sent it.
 func (r *run) serve(d *domain, p packet) {
 	h, i, guest := r.from.host, r.from.iface, r.from.guest()
+	if guest && r.tell(d, p) {
+		return
+	}
 	switch {
 	case p.isARP() && p.arp.op == arpRequest:
 		r.asked(d, p, p.arp.to, arpReasons)
@@ -74,6 +77,35 @@ func (r *run) serve(d *domain, p packet) {
 	if r.passes(i, outward, h, d, &p) {
 		r.forward(h, d, &r.from, p, 0)
 	}
+}
+
+// tell is rule 7: what a guest sends to the addresses of metadata, in a domain with a service for it at this host. It reports whether that was such.
+func (r *run) tell(d *domain, p packet) bool {
+	h := r.from.host
+	n := slices.IndexFunc(d.tellers, func(s *station) bool { return s.iface.at(h) })
+	if n < 0 || !d.present[h] {
+		return false
+	}
+	mac := d.tellers[n].mac
+	isMetadata := func(a netip.Addr) bool { return a == model.MetadataIPv4() || a == model.MetadataIPv6() }
+	switch {
+	case p.isARP() && p.arp.op == arpRequest && isMetadata(p.arp.to):
+		r.answer(p.arpAnswer(mac))
+	case p.isND() && p.icmp.kind == icmp6Solicit && isMetadata(p.icmp.target):
+		r.answer(p.ndAnswer(mac))
+	case p.isARP() || !isMetadata(p.to):
+		return false
+	case p.proto == protoTCP && p.hasPorts && p.toPort == 80:
+		r.punt(PuntMetadata, h, r.from.iface)
+	case p.isEchoRequest():
+		p.own()
+		p.setMACs(p.src, mac)
+		p.answerEcho()
+		r.answer(p.frame)
+	default:
+		r.drop(h, reason.Metadata, r.from.iface)
+	}
+	return true
 }
 
 // answerEcho makes an echo request the answer to it. The frame is the packet's own.

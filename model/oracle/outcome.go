@@ -46,6 +46,7 @@ const (
 	PuntNeighbor PuntClass = "neighbor" // a packet that waits for a device outside to answer who it is
 	PuntReject   PuntClass = "reject"   // a packet whose sender is to be told that a rule rejects it; it is among the drops too
 	PuntError    PuntClass = "error"    // a packet that was dropped, whose sender is told why; it is among the drops too
+	PuntMetadata PuntClass = "metadata" // a guest asks for its metadata
 	PuntLog      PuntClass = "log"      // a packet that was judged by a rule which logs
 )
 

@@ -28,9 +28,10 @@ type domain struct {
 	learned   map[model.MAC]*attachment
 	neighbors map[netip.Addr]model.MAC
 	carriers  map[*host]carrier
-	dhcp      bool // a dhcp service has a lease in it
-	dhcp6     bool // and one of an IPv6 address
-	router    bool // a simulated interface advertises it
+	dhcp      bool       // a dhcp service has a lease in it
+	dhcp6     bool       // and one of an IPv6 address
+	router    bool       // a simulated interface advertises it
+	tellers   []*station // with a service of metadata, who answers first in front
 }
 
 func internalKey(network string, h *host) string { return network + "@" + h.uuid }

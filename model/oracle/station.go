@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 
@@ -85,6 +86,23 @@ func (w *World) addStations() {
 			}
 		}
 	}
+	for s := range each[*model.NetworkService](w.g, model.NetworkServices) {
+		if i := w.interfaces[s.InterfaceUUID]; i != nil && s.Mode == model.ServiceMetadata && i.Mode == model.InterfaceSimulated {
+			for _, s := range i.stations {
+				s.domain.tellers = append(s.domain.tellers, s)
+			}
+		}
+	}
+	for _, d := range w.domains {
+		slices.SortStableFunc(d.tellers, func(a, b *station) int {
+			return cmp.Or(cmp.Compare(a.iface.ID, b.iface.ID), cmp.Compare(a.iface.order(a.mac), b.iface.order(b.mac)))
+		})
+	}
+}
+
+// order gives the place of a MAC address among the interface's.
+func (i *iface) order(mac model.MAC) int {
+	return slices.IndexFunc(i.macs, func(l macLease) bool { return l.mac == mac })
 }
 
 // placesOf gives the hosts at which an interface's domains have to be looked for: of a simulated one without an owner every host where one of

@@ -53,7 +53,8 @@ const (
 	Rate            Reason = 41
 	Announcement    Reason = 42
 	TooBig          Reason = 43
-	numberOfReasons Reason = 44
+	Metadata        Reason = 44
+	numberOfReasons Reason = 45
 )
 
 var reasons = [numberOfReasons]struct{ name, doc string }{
@@ -101,6 +102,7 @@ var reasons = [numberOfReasons]struct{ name, doc string }{
 	Rate:           {"rate", "more than the interface's rate"},
 	TooBig:         {"too_big", "larger than the MTU of the network that it is routed into; what may be cut is, and goes on"},
 	Announcement:   {"announcement", "another host says which MAC addresses it sends from: for the switches between the hosts"},
+	Metadata:       {"metadata", "for the address at which guests are told their metadata, where there is nothing but HTTP"},
 }
 
 // String gives the reason's name, as counters show it.

@@ -174,6 +174,16 @@ func (d *drawer) aim(e *ends, v6 bool, network string) {
 			legs = append(legs, a)
 		}
 	}
+	if d.oneIn(15) {
+		e.dst, e.dstMAC = model.MetadataIPv4(), d.anyMAC()
+		if v6 {
+			e.dst = model.MetadataIPv6()
+		}
+		if len(legs) > 0 && d.oneIn(2) {
+			e.dstMAC = draw(d, legs).mac
+		}
+		return
+	}
 	switch n := d.r.IntN(20); {
 	case n < 9 && len(near) > 0:
 		a := draw(d, near)

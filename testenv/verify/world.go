@@ -454,6 +454,9 @@ func (b *builder) services() {
 		if b.oneIn(2) {
 			b.put(&model.NetworkService{Mode: model.ServiceDNS, InterfaceUUID: i.UUID, DisplayName: "dns"})
 		}
+		if b.n(3) > 0 {
+			b.put(&model.NetworkService{Mode: model.ServiceMetadata, InterfaceUUID: i.UUID, DisplayName: "metadata"})
+		}
 	}
 }
 

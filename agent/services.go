@@ -30,6 +30,7 @@ type services struct {
 	prober    *prober
 	arrivals  *arrivals
 	announcer *announcer
+	metadata  *metadataService
 }
 
 // worker is a service, and how often it looks for something to do.
@@ -42,7 +43,7 @@ func newServices(d *desk) *services {
 	t := &teller{desk: d}
 	s := &services{
 		desk: d, workers: map[*lane]worker{},
-		dhcp: newDHCPService(d), dns: newDNSService(d), teller: t, nextHops: newNextHops(d, t), learner: newLearner(d), prober: &prober{desk: d}, arrivals: &arrivals{desk: d}, announcer: newAnnouncer(d),
+		dhcp: newDHCPService(d), dns: newDNSService(d), teller: t, nextHops: newNextHops(d, t), learner: newLearner(d), prober: &prober{desk: d}, arrivals: &arrivals{desk: d}, announcer: newAnnouncer(d), metadata: newMetadataService(d),
 	}
 	s.dhcp6, s.routers, s.claims = &dhcp6Service{desk: d}, newRouterService(d), newClaims(d)
 	add := func(c pipeline.PuntClass, work service, every time.Duration) {
@@ -60,6 +61,7 @@ func newServices(d *desk) *services {
 	add(pipeline.PuntMembers, newSnooper(d), tickEvery)
 	add(pipeline.PuntReject, &rejecter{d}, tickEvery)
 	add(pipeline.PuntError, t, tickEvery)
+	add(pipeline.PuntMetadata, s.metadata, tickEvery)
 	add(pipeline.PuntLog, &ruleLog{desk: d}, tickEvery)
 	add(pipeline.PuntProbe, s.prober, probeTick)
 	add(pipeline.PuntND, &advertiser{d}, tickEvery)
@@ -77,6 +79,7 @@ func (s *services) run(ctx context.Context) error {
 	g.Go(func() error { return s.announcer.run(ctx) })
 	g.Go(func() error { return s.dns.forward.Run(ctx) })
 	g.Go(func() error { return s.dns.streams.Run(ctx) })
+	g.Go(func() error { return s.metadata.run(ctx) })
 	return g.Wait()
 }
 

@@ -2,6 +2,7 @@ package dhcp
 
 import (
 	"bytes"
+	"net/netip"
 	"testing"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
@@ -26,8 +27,11 @@ var seeds = []message{
 func anyone(f *testing.F) func(*[]*Binding) Lookup {
 	c := config()
 	c.Routes = []Route{{prefix("10.200.0.0/16"), addr("10.100.0.2")}}
-	c.Search = []string{"example.org"}
-	c.Options = []Option{{224, make([]byte, 300)}}
+	for n := range 60 { // more than fit into what most clients take
+		c.Routes = append(c.Routes, Route{netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 201, byte(n), 0}), 24), addr("10.100.0.1")})
+	}
+	c.Host, c.Search, c.BootFile = "vm1", []string{"example.org"}, "a.efi"
+	c.Options = []Option{{224, make([]byte, 300)}, {66, []byte("192.0.2.66")}, {Code: 15}}
 	known := binding(f, c)
 	return func(asked *[]*Binding) Lookup {
 		return func(mac model.MAC) *Binding {

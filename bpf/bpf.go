@@ -73,7 +73,8 @@ type Limit = xdpOvLimit
 // Buckets is what a port has taken of its limits, by Class. A port without them is not limited.
 type Buckets = xdpOvBuckets
 
-// SimulatedKey is an address of a simulated interface at this host, of IPv4 mapped into IPv6, or with the address zero its MAC address alone.
+// SimulatedKey is an address of a simulated interface at this host, of IPv4 mapped into IPv6, or with the address zero its MAC address alone;
+// with the MAC address zero, an address that is served whatever MAC address packets for it have.
 type SimulatedKey = xdpOvSimulatedKey
 
 // Spec gives both programs and the maps that they share. Maps are marked to be pinned by name; nothing is loaded. Every

@@ -17,6 +17,8 @@ var (
 	gateway  = mac{2, 0, 0, 0, 0, 0xfe}
 	gateway4 = ip4{10, 0, 0, 254}
 	gateway6 = ip6{0: 0xfd, 15: 0xfe}
+
+	everywhere4 = ip4{169, 254, 169, 254} // served whatever the MAC address
 )
 
 // simulatedAt is the key of an address of the world's simulated interface, nil for that of its MAC address.
@@ -42,6 +44,7 @@ func loadLimited(t testing.TB) kernel {
 	for _, addr := range [][]byte{nil, gateway4[:], gateway6[:]} {
 		k.put(t, SimulatedMap, simulatedAt(addr), uint32(3))
 	}
+	k.put(t, SimulatedMap, SimulatedKey{Addr: simulatedAt(everywhere4[:]).Addr}, uint32(0))
 	return k
 }
 
@@ -146,6 +149,8 @@ func asked(t testing.TB) []asking {
 		{"an answer of DNS", p(packet{to: gateway4, protocol: overUDP, l4: udpPorts(53, 4000)}), 0, true},
 		{"metadata", p(packet{to: gateway4, protocol: overTCP, l4: udpPorts(4000, 80)}), ClassMetadata, false},
 		{"metadata over IPv6", p(packet{six: true, to6: gateway6, protocol: overTCP, l4: udpPorts(4000, 80)}), ClassMetadata, false},
+		{"metadata by another MAC address", p(packet{dst: peer, to: everywhere4, protocol: overTCP, l4: udpPorts(4000, 80)}), ClassMetadata, false},
+		{"another port of the address of metadata", p(packet{dst: peer, to: everywhere4, protocol: overTCP, l4: udpPorts(4000, 443)}), 0, true},
 		{"UDP to the port of metadata", p(packet{to: gateway4, protocol: overUDP, l4: udpPorts(4000, 80)}), 0, true},
 		{"a web server through the gateway", p(packet{to: unknown, protocol: overTCP, l4: udpPorts(4000, 80)}), 0, true},
 		{"echo of the gateway", p(packet{to: gateway4, protocol: overICMP, l4: ping}), ClassEcho, false},
@@ -296,7 +301,7 @@ func atLimit(f []byte, r Reason) Reason {
 		return r
 	}
 	toGateway := mac(f[0:]) == gateway
-	own := toGateway && (slices.Equal(dst, gateway4[:]) || slices.Equal(dst, gateway6[:]))
+	own := toGateway && (slices.Equal(dst, gateway4[:]) || slices.Equal(dst, gateway6[:])) || slices.Equal(dst, everywhere4[:])
 	six := ether == 0x86dd
 	switch {
 	case protocol == 17 || protocol == 6:
@@ -338,7 +343,7 @@ func randomPacket(t testing.TB, pick func(int) int) []byte {
 	macs := []mac{gateway, gateway, gateway, peer, everyone}
 	ports := []uint16{53, 53, 67, 68, 80, 80, 546, 547, 4000}
 	p := packet{
-		six: pick(2) == 0, dst: macs[pick(len(macs))], to: []ip4{gateway4, gateway4, peers}[pick(3)], to6: []ip6{gateway6, gateway6, peers6}[pick(3)],
+		six: pick(2) == 0, dst: macs[pick(len(macs))], to: []ip4{gateway4, gateway4, peers, everywhere4}[pick(4)], to6: []ip6{gateway6, gateway6, peers6}[pick(3)],
 		ttl: []uint8{1, 64, 255}[pick(3)], protocol: []layers.IPProtocol{overUDP, overTCP, overICMP, overICMP6, 0}[pick(5)],
 		l4: udpPorts(ports[pick(len(ports))], ports[pick(len(ports))]), options: pick(2) * pick(11), fragment: uint16(pick(8) / 7 * pick(3)),
 	}

@@ -11,7 +11,7 @@
 
 // A simulated interface that is at this host. Its MAC address is nobody else's in any network.
 struct ov_simulated_key {
-	__u8 mac[6];
+	__u8 mac[6]; // zero of an address that is served whatever MAC address a packet for it has
 	__u8 addr[16]; // one of its addresses, of IPv4 mapped into IPv6 (RFC 4291, section 2.5.5.2); zero stands for all that is sent to it
 };
 
@@ -82,8 +82,13 @@ static __always_inline enum ov_class served_port(__u8 protocol, __be16 port)
 // class_of: that of what is for a simulated interface's address if it is one's, or whose last hop is used up there.
 static __always_inline enum ov_class class_of(struct ov_simulated_key *to, enum ov_class class, bool last_hop)
 {
-	if (class != NO_CLASS && simulated(to))
-		return class;
+	if (class != NO_CLASS) {
+		struct ov_simulated_key any = *to;
+
+		__builtin_memset(any.mac, 0, sizeof(any.mac));
+		if (simulated(to) || simulated(&any))
+			return class;
+	}
 	if (!last_hop)
 		return NO_CLASS;
 	__builtin_memset(to->addr, 0, sizeof(to->addr));

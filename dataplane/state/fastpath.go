@@ -57,7 +57,8 @@ type FastLimit struct {
 	Burst uint32 // packets
 }
 
-// Simulated says that a simulated interface at this host has a MAC address and, unless Addr is the zero Addr, an address.
+// Simulated says that a simulated interface at this host has a MAC address and, unless Addr is the zero Addr, an address. With the MAC address zero, and without an
+// interface, it is an address that is served whatever MAC address packets for it have.
 type Simulated struct {
 	MAC       model.MAC
 	Addr      netip.Addr

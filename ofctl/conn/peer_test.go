@@ -236,6 +236,31 @@ func TestNoDeadlock(t *testing.T) {
 	}
 }
 
+// Packets that nobody takes are dropped and counted, and keep no answer and no event from who waits for it.
+func TestPacketsKeepNothingWaiting(t *testing.T) {
+	const n, room = 20_000, 16
+	target := listen(t, fakeSwitch(func(c net.Conn, xid uint32, m ofp.Message) {
+		if _, ok := m.(*ofp.BarrierRequest); !ok {
+			return
+		}
+		for range n {
+			send(c, 0, &ofp.PacketIn{Data: make([]byte, 60), Length: 60})
+		}
+		send(c, 0, &ofp.PortStatus{})
+		send(c, xid, &ofp.BarrierReply{})
+	}))
+	c := dialAndRun(t, target, Options{PacketIns: room})
+	if err := c.Barrier(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := (<-c.Events()).(*ofp.PortStatus); !ok {
+		t.Error("the state of a port was lost")
+	}
+	if dropped := c.Counters().DroppedPacketIns; dropped != n-room {
+		t.Errorf("%d packets are counted as dropped, want %d", dropped, n-room)
+	}
+}
+
 // A call ends with its context, and what comes late for it disturbs nothing.
 func TestLateAnswer(t *testing.T) {
 	release := make(chan struct{})

@@ -40,7 +40,7 @@ func TestKinds(t *testing.T) {
 // A question is no answer to itself, nor is the answer to another.
 func TestQuestions(t *testing.T) {
 	a, b := station(1), station(2)
-	for name, q := range map[string]Question{"arp": AskARP(a, b), "echo": AskEcho(a, b, 7), "dhcp": AskDHCP(a, 9)} {
+	for name, q := range map[string]Question{"arp": AskARP(a, b), "echo": AskEcho(a, b, 7), "dhcp": AskDHCP(a, 9), "dns": AskDNS(a, b, 3)} {
 		for other, f := range map[string][]byte{"itself": q.Frame, "nothing": nil, "echo": AskEcho(b, a, 7).Frame, "another's": AskARP(b, a).Frame} {
 			if q.Answers(f) {
 				t.Errorf("%s is answered by %s", name, other)

@@ -69,10 +69,7 @@ func Kinds(from, known, gateway Station, unknown netip.Addr) []Kind {
 			solicit := []byte{1, 0, 0, byte(n), 0, 1, 0, 10, 0, 3, 0, 1} // SOLICIT, with the client's identifier by its MAC address (RFC 8415)
 			return multicast(linkLocal, "ff02::1:2", &layers.UDP{SrcPort: 546, DstPort: 547}, gopacket.Payload(append(solicit, from.MAC[:]...)))
 		}),
-		kind("dns", "dns", func(n int) []gopacket.SerializableLayer {
-			q := layers.DNS{ID: uint16(n), RD: true, Questions: []layers.DNSQuestion{{Name: []byte("nobody.example"), Type: layers.DNSTypeA, Class: layers.DNSClassIN}}}
-			return toGateway(64, gateway.V4, &layers.UDP{SrcPort: 5000, DstPort: 53}, &q)
-		}),
+		kind("dns", "dns", func(n int) []gopacket.SerializableLayer { return name(from, gateway, uint16(n)) }),
 		kind("metadata", "metadata", func(n int) []gopacket.SerializableLayer {
 			return toGateway(64, gateway.V4, &layers.TCP{SrcPort: layers.TCPPort(20000 + n), DstPort: 80, SYN: true, Window: 1000})
 		}),
@@ -151,6 +148,13 @@ func discover(from Station, xid uint32) []gopacket.SerializableLayer {
 	})
 }
 
+// name asks for the address of a name that nobody has.
+func name(from, server Station, id uint16) []gopacket.SerializableLayer {
+	return over(from, server.MAC, 64, from.V4, server.V4, &layers.UDP{SrcPort: 5000, DstPort: 53}, &layers.DNS{
+		ID: id, RD: true, Questions: []layers.DNSQuestion{{Name: []byte("nobody.example"), Type: layers.DNSTypeA, Class: layers.DNSClassIN}},
+	})
+}
+
 // build gives the bytes of layers. What cannot be built is a mistake of this package, whose tests build everything.
 func build(l ...gopacket.SerializableLayer) []byte {
 	b := gopacket.NewSerializeBuffer()
@@ -185,5 +189,13 @@ func AskEcho(from, to Station, number uint16) Question {
 func AskDHCP(from Station, xid uint32) Question {
 	return Question{build(discover(from, xid)...), func(f []byte) bool {
 		return len(f) >= 50 && f[12] == 8 && f[13] == 0 && f[23] == 17 && binary.BigEndian.Uint16(f[34:]) == 67 && f[42] == 2 && binary.BigEndian.Uint32(f[46:]) == xid
+	}}
+}
+
+// AskDNS asks for a name that nobody has; any answer is one.
+func AskDNS(from, server Station, id uint16) Question {
+	return Question{build(name(from, server, id)...), func(f []byte) bool {
+		return len(f) >= 54 && f[12] == 8 && f[13] == 0 && f[23] == 17 && netip.AddrFrom4([4]byte(f[26:])) == server.V4 &&
+			binary.BigEndian.Uint16(f[34:]) == 53 && binary.BigEndian.Uint16(f[42:]) == id && f[44]&0x80 != 0
 	}}
 }

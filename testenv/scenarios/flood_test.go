@@ -40,6 +40,7 @@ func TestPrivilegedFlood(t *testing.T) {
 	}
 	iface("if-gateway", gateway, client.Params{"mode": model.InterfaceSimulated})
 	add(model.NetworkServices, client.Params{"uuid": "ns-flood", "mode": model.ServiceDHCP, "interface_uuid": "if-gateway"})
+	add(model.NetworkServices, client.Params{"uuid": "ns-names", "mode": model.ServiceDNS, "interface_uuid": "if-gateway"})
 	for n, name := range names {
 		at := station(byte(n + 1))
 		stations[name] = at
@@ -61,6 +62,7 @@ func TestPrivilegedFlood(t *testing.T) {
 	questions := map[string]func() flood.Question{
 		"ARP":             func() flood.Question { return flood.AskARP(me, stations["near"]) },
 		"DHCP":            func() flood.Question { return flood.AskDHCP(me, uint32(number)) },
+		"DNS":             func() flood.Question { return flood.AskDNS(me, gateway, number) },
 		"echo, gateway":   func() flood.Question { return flood.AskEcho(me, gateway, number) },
 		"echo, neighbour": func() flood.Question { return flood.AskEcho(me, stations["near"], number) },
 	}

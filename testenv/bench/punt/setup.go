@@ -141,6 +141,7 @@ func (s *setup) start(ctx context.Context) error {
 		{"echo", 1, func(n uint16) flood.Question { return flood.AskEcho(me, gateway, n) }},
 		{"near", 1, func(n uint16) flood.Question { return flood.AskEcho(me, at(near), n) }},
 		{"far", 1, func(n uint16) flood.Question { return flood.AskEcho(me, at(far), n) }},
+		{"dns", 1, func(n uint16) flood.Question { return flood.AskDNS(me, gateway, n) }},
 		{"dhcp", 5, func(n uint16) flood.Question { return flood.AskDHCP(me, uint32(n)) }},
 	}
 	for _, p := range s.probes {
@@ -205,6 +206,7 @@ func documents() client.Documents {
 	}
 	iface("if-bpgateway", gateway, client.Params{"mode": model.InterfaceSimulated})
 	add(model.NetworkServices, client.Params{"uuid": "ns-bpdhcp", "mode": model.ServiceDHCP, "interface_uuid": "if-bpgateway"})
+	add(model.NetworkServices, client.Params{"uuid": "ns-bpdns", "mode": model.ServiceDNS, "interface_uuid": "if-bpgateway"})
 	for _, g := range guests {
 		iface(uuid(g), at(g), client.Params{"mode": model.InterfaceVIF, "port_name": port(g)})
 	}

@@ -3,12 +3,14 @@ package scenarios
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
+	"golang.org/x/sys/unix"
 
 	"github.com/openvnet/openvnet/client"
 	"github.com/openvnet/openvnet/model"
@@ -41,6 +43,7 @@ func TestPrivilegedChanges(t *testing.T) {
 	run("address", s.changeAddress)
 	run("interface", s.changeInterface)
 	run("DHCP service", s.changeService)
+	run("what DHCP tells", s.changeTold)
 	run("lease at the first question", s.leaseOnDemand)
 	same.lossless(t, "changes in the same network")
 	run("network", s.changeNetwork)
@@ -233,6 +236,65 @@ func (s *scene) changeService(t *testing.T, tn tenant) {
 	s.discover(t, g)
 	w.await(t, patience, "an offer of the new service", mark, isDHCPAnswer)
 	s.renew(t, g)
+}
+
+// changeTold changes what a guest's network leads to and the options of its service, before and after the service is there: the guest has it all with its next renewal.
+func (s *scene) changeTold(t *testing.T, tn tenant) {
+	g := tn.guests[2]
+	expect := func(what, want string) {
+		t.Helper()
+		c, err := s.lab.Record(g.name, lab.DHCPClient)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Signal(unix.SIGUSR1); err != nil { // which has it renew
+			t.Fatal(err)
+		}
+		wait.For(t, patience, what, func() error {
+			got := s.exec(t, g.name, "sh", "-c", "ip -4 route show proto dhcp | sed 's/ *$//' | sort; grep nameserver /etc/resolv.conf || true")
+			if got != want {
+				return fmt.Errorf("got:\n%swant:\n%s", got, want)
+			}
+			return nil
+		})
+	}
+	leg := func(uuid, network, addr string, n byte) client.Params {
+		return client.Params{"uuid": uuid, "mode": "simulated", "enable_routing": true, "network_uuid": network, "ipv4_address": addr, "mac_address": model.MAC{2, 0xdc, 0, 0, 1, n}}
+	}
+	route := func(uuid, leg, network, subnet string, more client.Params) client.Params {
+		p := netip.MustParsePrefix(subnet)
+		r := client.Params{"uuid": uuid, "interface_uuid": leg, "network_uuid": network, "route_link_uuid": "rl-told", "ipv4_network": p.Addr(), "ipv4_prefix": p.Bits()}
+		maps.Copy(r, more)
+		return r
+	}
+	option := client.Params{"uuid": "dhco-told", "network_service_uuid": tn.service(), "code": 6, "format": "ip", "value": "10.77.0.53"}
+	out := route("r-toldout", "if-toldfar", "nw-told", "0.0.0.0/0", client.Params{"ingress": false, "ipv4_gateway": "10.77.0.254"})
+	s.apply(t, client.Documents{
+		"networks":    {{"uuid": "nw-told", "ipv4_network": "10.77.0.0", "ipv4_prefix": 24}},
+		"interfaces":  {leg("if-toldnear", tn.network(), "10.0.0.250", 1), leg("if-toldfar", "nw-told", "10.77.0.1", 2)},
+		"route_links": {{"uuid": "rl-told"}},
+		"routes":      {route("r-toldnear", "if-toldnear", tn.network(), subnet4.String(), nil), route("r-toldfar", "if-toldfar", "nw-told", "10.77.0.0/24", nil)},
+	})
+	const far, everywhere, server = "10.77.0.0/24 via 10.0.0.250 dev eth0 onlink\n", "default via 10.0.0.250 dev eth0 onlink\n", "nameserver 10.77.0.53\n"
+	expect("a route", far)
+	create[model.Route](t, s, out)
+	create[model.DHCPOption](t, s, option)
+	expect("a default route and an option", far+everywhere+server)
+	s.remove(t, "dhco-told")
+	s.remove(t, "r-toldout")
+	expect("neither any more", far)
+	s.remove(t, tn.service())
+	create[model.Route](t, s, out)
+	create[model.NetworkService](t, s, tn.serviceParams())
+	create[model.DHCPOption](t, s, option)
+	expect("by a service that came later", far+everywhere+server)
+	for _, uuid := range []string{"dhco-told", "if-toldnear", "if-toldfar", "nw-told", "rl-told"} {
+		s.remove(t, uuid)
+	}
+	expect("nothing", "")
+	if err := s.ping(g, tn.guests[0].v4()); err != nil {
+		t.Error(err)
+	}
 }
 
 // twins plugs a second guest in behind a port of the same name on another host. The first keeps the interface, the second is reported;

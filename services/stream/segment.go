@@ -49,7 +49,7 @@ func decode(b []byte) (parsed, Verdict) {
 	default:
 		return parsed{}, firstFrame + Verdict(frame.NotIP)
 	}
-	if !single(p.src) || !single(p.dst) || p.src == p.dst {
+	if !single(p.src) || !single(p.dst) || p.src == p.dst || eth.Dst.IsMulticast() || eth.Src.IsMulticast() {
 		return parsed{}, BadAddress
 	}
 	tcp := header.TCP(segment)

@@ -524,6 +524,7 @@ func TestRefused(t *testing.T) {
 		{"fragment", with(good, func(b []byte) { b[20] |= 0x20; fix(b) }), firstFrame + Verdict(frame.IPv4Fragment)},
 		{"UDP", with(good, func(b []byte) { b[23] = 17; fix(b) }), NotTCP},
 		{"from multicast", with(good, func(b []byte) { b[26] = 224; fix(b) }), BadAddress},
+		{"broadcast", with(good, func(b []byte) { copy(b, "\xff\xff\xff\xff\xff\xff") }), BadAddress},
 		{"TCP checksum", with(good, func(b []byte) { b[50]++ }), TCPChecksum},
 		{"data offset", with(good, func(b []byte) { b[46] = 0xf0 }), TCPShort},
 		{"IPv6 short", good6[:50], firstFrame + Verdict(frame.IPv6Header)},

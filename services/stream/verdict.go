@@ -11,7 +11,7 @@ const (
 	NotTCP                            // another protocol, or a header of IPv6 between
 	TCPShort                          // ends within the TCP header, or its options are longer than the segment
 	TCPChecksum                       // the TCP checksum is wrong
-	BadAddress                        // the source or destination is no address of a single station
+	BadAddress                        // the source or destination, of IP or Ethernet, is no address of a single station
 	TooManyDomains                    // all stacks are in use
 	TooManyGuests                     // of this interface, or in all
 	Moved                             // the address was another interface's, whose connections are being reset

@@ -78,7 +78,7 @@ func (a *Advertisement) Equal(o *Advertisement) bool {
 func (a *Advertisement) After(old *Advertisement) *Advertisement {
 	var gone Config
 	for _, p := range slices.Concat(old.config.Prefixes, old.gone.Prefixes) {
-		if !slices.ContainsFunc(a.config.Prefixes, func(q Prefix) bool { return p.Prefix == q.Prefix }) {
+		if !slices.ContainsFunc(a.config.Prefixes, func(q Prefix) bool { return p.Prefix == q.Prefix && (q.Autonomous || !p.Autonomous) }) {
 			gone.Prefixes = append(gone.Prefixes, p)
 		}
 	}
@@ -125,10 +125,14 @@ func build(c, gone Config) *Advertisement {
 		if valid == Infinite {
 			preferred = valid
 		}
-		w.prefix(p, valid, preferred)
+		w.prefix(p, onLink, valid, preferred)
 	}
 	for _, p := range gone.Prefixes {
-		w.prefix(p, 0, 0)
+		flags := uint8(onLink)
+		if slices.ContainsFunc(c.Prefixes, func(q Prefix) bool { return p.Prefix == q.Prefix }) {
+			flags = 0 // it is on the link yet, but the addresses that guests have made of it are over
+		}
+		w.prefix(p, flags, 0, 0)
 	}
 	w.dns(c, RouterLifetime)
 	w.dns(gone, 0)
@@ -141,8 +145,9 @@ func build(c, gone Config) *Advertisement {
 	return &Advertisement{config: c, gone: gone, body: w.b}
 }
 
-func (w *writer) prefix(p Prefix, valid, preferred time.Duration) {
-	flags := uint8(0x80) // on the link
+const onLink = 0x80 // a flag of a prefix
+
+func (w *writer) prefix(p Prefix, flags uint8, valid, preferred time.Duration) {
 	if p.Autonomous {
 		flags |= 0x40
 	}

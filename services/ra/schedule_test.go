@@ -135,3 +135,16 @@ func TestScheduleBounds(t *testing.T) {
 		break
 	}
 }
+
+// Where guests may make addresses no more, those that they have made are over; the prefix stays on the link.
+func TestAddressesEnd(t *testing.T) {
+	c := Config{Source: routerMAC, Prefixes: []Prefix{{prefix("fd00:1::/64"), true, 0}}}
+	before := made(t, c)
+	c.Prefixes = []Prefix{{prefix("fd00:1::/64"), false, 0}}
+	if got := decoded(t, made(t, c).After(before).Frame()); !strings.HasSuffix(got, "\nprefix fd00:1::/64 L=true A=false 18m45s/30m0s\nprefix fd00:1::/64 L=false A=true 0s/0s") {
+		t.Error(got)
+	}
+	if got := decoded(t, before.After(made(t, c)).Frame()); !strings.HasSuffix(got, link+"\nprefix fd00:1::/64 L=true A=true 18m45s/30m0s") {
+		t.Error(got)
+	}
+}

@@ -27,6 +27,7 @@ func (in *Input) metadata(b *pipeline.Builder, items *state.Items, d Domain) {
 	for _, a := range []netip.Addr{model.MetadataIPv4(), model.MetadataIPv6()} {
 		at := Station{MAC: s.MAC, Domain: d, Addrs: []Address{{Addr: a}}}
 		items.Neighbors = append(items.Neighbors, neighbors(i, at)...)
+		items.Simulated = append(items.Simulated, state.Simulated{Addr: a}) // whatever the MAC address: guests ask as their routes say
 		f := familyOf(a)
 		if a.Is4() {
 			b.Flow(pipeline.Service, prioMetadata, from(isARP, flow.ARPOp.Is(1), flow.ARPTPA.Addr(a)), arpReply(s.MAC, a)...)

@@ -12,6 +12,14 @@ var DNSServices = declare(spec[DNSService]{
 	name: "dns_service", plural: "dns_services", prefix: "dnss",
 	doc:   "The names that a network service of mode dns answers, by its dns_records and by public servers.",
 	reach: Reach{With: []string{"network_service_uuid"}},
+	validate: func(s *DNSService) error {
+		for _, a := range s.PublicDNS.Addrs() {
+			if a.IsLoopback() || a.IsLinkLocalUnicast() {
+				return Errorf(ArgumentError, "public_dns", "%s is the host's own or of its link; guests are not to reach what listens there", a)
+			}
+		}
+		return nil
+	},
 	check: func(s *DNSService, rd Reader) error {
 		return checkMode(rd, "network_service_uuid", s.NetworkServiceUUID, ServiceDNS)
 	},

@@ -151,6 +151,8 @@ func TestRules(t *testing.T) {
 		{"dns_services", "network_service_uuid=ns-dns public_dns=192.0.2.1,~2001:db8::1", model.Class{}, ""},
 		{"dns_services", "network_service_uuid=ns-dhcp", model.ArgumentError, "network_service_uuid: ns-dhcp has mode dhcp; one of mode dns is needed"},
 		{"dns_services", "network_service_uuid=ns-dns public_dns=192.0.2.1,example", model.ArgumentError, "public_dns: \"example\" is not the IP address of a server"},
+		{"dns_services", "network_service_uuid=ns-dns public_dns=192.0.2.1,127.0.0.53", model.ArgumentError, "public_dns: 127.0.0.53 is the host's own"},
+		{"dns_services", "network_service_uuid=ns-dns public_dns=fe80::1", model.ArgumentError, "public_dns: fe80::1 is the host's own"},
 		{"dns_records", "dns_service_uuid=dnss-a name=_sip.www.example ipv6_address=fd00::1", model.Class{}, ""},
 		{"dns_records", "dns_service_uuid=dnss-a name=www", model.MissingArgument, "ipv4_address: is required (or ipv6_address)"},
 		{"dns_records", "dns_service_uuid=dnss-a ipv4_address=10.0.0.1", model.MissingArgument, "name: is required"},

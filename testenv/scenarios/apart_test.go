@@ -34,6 +34,7 @@ func TestPrivilegedAgentsFirst(t *testing.T) {
 	t.Run("intruded", func(t *testing.T) { s.intrude(t, tenants) })
 	t.Run("forged", func(t *testing.T) { s.forge(t, tenants[0]) })
 	t.Run("lying DHCP packets", func(t *testing.T) { s.lyingDHCP(t, tenants[0].guests[0]) })
+	t.Run("metadata", func(t *testing.T) { s.metadata(t, tenants) })
 	t.Run("bad requests", func(t *testing.T) { s.badRequests(t, tenants[0]) })
 	for _, tn := range tenants {
 		s.together(t, tn) // whatever was let in before has arrived by now
@@ -58,6 +59,9 @@ func TestPrivilegedConfigurationFirst(t *testing.T) {
 		if i["uuid"] == "if-vm6" {
 			delete(i, "port_name")
 		}
+	}
+	for resource, more := range metadataDocuments(tenants) {
+		docs[resource] = append(docs[resource], more...)
 	}
 	s.start(t, "vnmgr", lab.Manager)
 	s.answering(t)
@@ -89,6 +93,7 @@ func TestPrivilegedConfigurationFirst(t *testing.T) {
 		s.flooded(t, tn)
 	}
 	s.intrude(t, tenants)
+	t.Run("metadata", func(t *testing.T) { s.metadata(t, tenants) })
 	t.Run("crashes", func(t *testing.T) { s.crashes(t, tenants[0]) })
 	t.Run("no manager", func(t *testing.T) { s.noManager(t, tenants) })
 	for _, tn := range tenants {

@@ -162,10 +162,10 @@ func TestPrivilegedDhclient(t *testing.T) {
 	s.await(t, Released)
 }
 
-// private runs a client that keeps its state in the system's directories with such of its own. With it go the processes that it has made.
+// private runs a client that keeps its state in the system's directories with such of its own.
 func (s *server) private(t *testing.T, dir, setup, name string, args ...string) *client {
 	t.Helper()
-	return s.start(t, dir, "unshare", append([]string{"--pid", "--fork", "--kill-child", "sh", "-c", "set -e; mount -t tmpfs tmpfs /run; " + setup + "; exec \"$@\"", "sh", name}, args...)...)
+	return s.start(t, dir, "sh", append([]string{"-c", "set -e; mount -t tmpfs tmpfs /run; " + setup + "; exec \"$@\"", "sh", name}, args...)...)
 }
 
 // waitFor waits until a program's output in the client's namespace contains all the texts.
@@ -203,7 +203,8 @@ noipv6
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := s.private(t, dir, "mount -t tmpfs tmpfs /var/lib/dhcpcd", "dhcpcd", "-4", "-B", "-d", "-f", conf, "-c", script, "eth0")
+	// The processes that it makes go with it: they are in a PID namespace of which it is the first.
+	c := s.private(t, dir, "mount -t tmpfs tmpfs /var/lib/dhcpcd", "unshare", "--pid", "--fork", "--kill-child", "dhcpcd", "-4", "-B", "-d", "-f", conf, "-c", script, "eth0")
 	s.await(t, Offer, AckSelecting)
 	lease := map[string]string{
 		"new_ip_address": "10.100.0.10", "new_subnet_cidr": "24", "new_broadcast_address": "10.100.0.255", "new_dhcp_server_identifier": "10.100.0.100",

@@ -42,6 +42,7 @@ func (r *run) forward(h *host, d *domain, from *origin, p packet, routers int) {
 		r.drop(h, reason.Transport, from.name())
 	case s.iface.Mode == model.InterfaceSimulated && !from.isHost() && s.iface.at(h) && p.isIP() && slices.Contains(s.addresses, p.to):
 		r.refuse(h, reason.Destination, s.iface)
+		r.reset(p, func(r *run, p packet) { r.forward(h, d, nil, p, 0) })
 	case s.iface.Mode == model.InterfaceSimulated:
 		r.drop(h, reason.Destination, from.name())
 	case s.iface.behindAttachment():

@@ -14,7 +14,9 @@ type Outcome struct {
 	Deliveries []Delivery
 	Punts      []Punt
 	Drops      []Drop // where and why copies of it ended
-	memos      []memo // for Conversations.Learn
+	// Resets are what comes of the TCP resets by which the network itself answers: of packets to a router or a simulated interface. Of their frames addresses and ports are right.
+	Resets []Delivery
+	memos  []memo // for Conversations.Learn
 }
 
 // Delivery is a frame that comes out: at a guest's port, at an outside attachment's, at a host's uplink into the physical network, or at Local.
@@ -148,6 +150,28 @@ func (r *run) punt(class PuntClass, h *host, i *iface) {
 func (r *run) refuse(h *host, why reason.Reason, i *iface) {
 	r.drop(h, why, i)
 	r.out.Punts = append(r.out.Punts, Punt{PuntError, h.uuid, i.name(), why})
+}
+
+// reset follows the TCP reset that answers a packet, from where send sends it. What it meets remembers what the packet has begun.
+func (r *run) reset(p packet, send func(*run, packet)) {
+	if p.proto != protoTCP || !p.hasPorts || p.frame[p.l4+13]&0x04 != 0 { // a reset is not answered
+		return
+	}
+	p.own()
+	p.begun, p.through = nil, nil
+	from, to, fromPort, toPort := p.from, p.to, p.fromPort, p.toPort
+	p.setFrom(to)
+	p.setTo(from)
+	p.setFromPort(toPort)
+	p.setToPort(fromPort)
+	p.setTTL(64)
+	p.setMACs(p.src, p.dst)
+	p.frame[p.l4+13] = 0x14 // RST, ACK
+	p.syn, p.synAck, p.ack = false, false, true
+	answer := run{w: r.w, c: r.c, from: origin{host: r.from.host}, entered: r.entered}
+	answer.out.memos = slices.Clone(r.out.memos)
+	send(&answer, p)
+	r.out.Resets = append(r.out.Resets, answer.out.Deliveries...)
 }
 
 // name gives the interface's uuid, "" for none.

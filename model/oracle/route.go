@@ -199,6 +199,7 @@ func (r *run) inLink(h *host, l *link, p packet, routers int, legs reach) {
 		}
 		if !p.isEchoRequest() {
 			r.refuse(h, reason.Gateway, leg)
+			r.reset(p, func(r *run, p packet) { r.inLink(h, l, p, 0, everywhere) })
 			return
 		}
 		p.own()

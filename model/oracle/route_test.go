@@ -61,6 +61,11 @@ func TestRouting(t *testing.T) {
 		l.expectFrame("dp-a/if-a1", ask.frame(), "dp-a/if-a1", answer.frame())
 		l.expect("dp-a/if-a1", udp(la, a1, ip[0], ip[1]).frame(), "told dp-a gateway")
 	}
+	closed := udp(la, a1, "10.1.0.1", "10.2.0.254")
+	closed.proto = protoTCP
+	if rs := l.w.Judge(Entry{"dp-a", "if-a1"}, closed.frame(), nil)[0].Resets; len(rs) != 1 || rs[0].Port != "if-a1" || parse(rs[0].Frame).from != addr("10.2.0.254") {
+		t.Errorf("resets: %+v", rs)
+	}
 	near := ping(la, a1, "10.1.0.1", "10.1.0.254") // section 3 answers
 	l.expectFrame("dp-a/if-a1", near.frame(), "dp-a/if-a1", near.back(a1, la).frame())
 	l.expect("dp-a/if-a1", udp(la, a1, "10.1.0.1", "10.1.0.254").frame(), "told dp-a gateway")

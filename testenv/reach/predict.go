@@ -8,7 +8,6 @@ import (
 
 	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/model/oracle"
-	"github.com/openvnet/openvnet/model/reason"
 )
 
 // Answers is who answered each probe: the name of a node, Itself, Refused, or "" for nobody.
@@ -47,7 +46,6 @@ type play struct {
 	known    map[neighbor]model.MAC
 	answered string // who has answered last, whether or not the answer came back
 	result   string
-	closed   bool // a TCP connection came to the network itself
 	frames   int
 	err      error
 }
@@ -62,13 +60,6 @@ func (n *Net) predict(w *oracle.World, p Probe, port uint16) (string, error) {
 	y := &play{net: n, world: w, probe: p, from: n.Node(p.From), port: port, known: map[neighbor]model.MAC{}, answered: Itself}
 	question := datagram{from: y.from.source(p.To), to: p.To, proto: p.Proto, fromPort: port, toPort: p.Port}
 	y.sendIP(y.from, question)
-	if y.closed && y.result == "" && y.err == nil {
-		// A reset of the network itself goes the way of its answer to an echo request.
-		p.Proto, p.Port = Ping, 0
-		if who, err := n.predict(w, p, port); who == Itself || err != nil {
-			return Refused, err
-		}
-	}
 	return y.result, y.err
 }
 
@@ -110,15 +101,20 @@ func (y *play) enter(e oracle.Entry, frame []byte) {
 	o := y.world.Judge(e, frame, &y.memory)[0]
 	y.memory.Learn(o)
 	for _, p := range o.Punts {
-		d := read(frame).datagram
-		switch asks := d.proto == TCP && !d.answer; {
-		case asks && p.Class == oracle.PuntReject && y.result == "":
+		if d := read(frame).datagram; p.Class == oracle.PuntReject && d.proto == TCP && !d.answer && y.result == "" {
 			y.result = Refused
-		case asks && p.Class == oracle.PuntError:
-			y.closed = y.closed || p.Told == reason.Gateway || p.Told == reason.Destination
 		}
 	}
-	for _, d := range o.Deliveries {
+	y.arrive(o.Deliveries)
+	if len(o.Resets) > 0 {
+		y.answered = Refused
+		y.arrive(o.Resets)
+	}
+}
+
+// arrive hands over what comes out of ports.
+func (y *play) arrive(ds []oracle.Delivery) {
+	for _, d := range ds {
 		at := oracle.Entry{Datapath: d.Datapath, Port: d.Port}
 		for i := range y.net.Nodes {
 			if n := &y.net.Nodes[i]; n.Wire == "" && n.At == at {

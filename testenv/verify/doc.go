@@ -13,5 +13,5 @@
 // and ofctl/oftest have tests of them). A port at the host that an interface is about to move to.
 //
 // A world ends with a packet that is looked up more often than Open vSwitch does it: in memory, or, where there are routes of equal cost of which Open vSwitch may have taken
-// others, when a packet is lost that no flow has dropped. That is no case.
+// others, when a packet is lost that no flow has dropped, or that has gone round. That is no case.
 package verify

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/openvnet/openvnet/model/reason"
 )
 
 // Options of a verification.
@@ -220,8 +222,9 @@ func (t *trial) step(ctx context.Context, s Step) (*Outcome, error) {
 			return got, nil
 		}
 	}
-	// Of routes of equal cost it may have taken others than the switch in memory, and then lost the packet for looking it up too often: no flow has dropped it.
-	if there.isNothing() && strings.Contains(want, or) {
+	// Of routes of equal cost it may have taken others than the switch in memory, and then lost the packet for looking it up too often: no flow has dropped it. Or the packet has gone round,
+	// with more choices on its way than the oracle follows.
+	if (there.isNothing() || there.Drop == reason.Hops) && strings.Contains(want, or) {
 		return nil, errDepth
 	}
 	return nil, fmt.Errorf("the oracle says:\n%sOpen vSwitch does:\n%s%s%s", want, there, strings.Join(t.memory.traces, ""), t.real.explain(ctx, s))

@@ -24,7 +24,7 @@ func TestPrivilegedIPv6Guests(t *testing.T) {
 		s.exec(t, g, "sysctl", "-qw", "net.ipv6.conf.eth0.accept_ra=1", "net.ipv6.conf.eth0.use_tempaddr=2")
 	}
 	dir := t.TempDir()
-	s.has6(t, "vm1", "fe80::", "") // without which it does not begin
+	s.has6(t, "vm1", "fe80::", "")     // without which it does not begin
 	defer s.dhclient6(t, "vm1", dir)() // it asks before anybody could answer
 
 	create[model.Network](t, s, client.Params{"uuid": "nw-six", "ipv6_network": "fd00:6::", "mtu": 1340, "domain_name": "six.example"})

@@ -79,8 +79,8 @@ func TestAskerIsAnsweredWhenItsLeaseComes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if len(replies) != 1 || s.verdicts[dhcp.Offer].Load() != 1 {
-		t.Fatalf("%d replies, %d offers", len(replies), s.verdicts[dhcp.Offer].Load())
+	if len(replies) != 1 || s.verdicts.of(dhcp.Offer) != 1 {
+		t.Fatalf("%d replies, %d offers", len(replies), s.verdicts.of(dhcp.Offer))
 	}
 	d, reason := frame.DecodeDatagram(replies[0])
 	if reason != frame.OK {

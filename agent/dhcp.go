@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"net/netip"
-	"sync/atomic"
 	"time"
 
 	"github.com/openvnet/openvnet/dataplane/compile"
@@ -18,7 +17,7 @@ import (
 // dhcpService answers DHCP. What it says is that of the replica at the time, so that a change counts from the next packet on.
 type dhcpService struct {
 	*desk
-	verdicts [dhcp.NumVerdicts]atomic.Uint64
+	verdicts verdicts[dhcp.Verdict]
 	askers   askers
 	tenants  tenants
 	clients  recall[sender, *dhcpClient]
@@ -62,7 +61,7 @@ func (s *dhcpService) answer(p ovs.Packet, now time.Time) []byte {
 		c = found
 		return c.binding
 	})
-	s.verdicts[verdict].Add(1)
+	s.verdicts.add(verdict)
 	switch {
 	case verdict == dhcp.UnknownClient && p.Network == 0:
 		s.unleased(p)

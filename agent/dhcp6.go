@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/openvnet/openvnet/dataplane/compile"
@@ -16,7 +15,7 @@ import (
 // dhcp6Service answers DHCPv6. What it says is that of the replica at the time, so that a change counts from the next packet on.
 type dhcp6Service struct {
 	*desk
-	verdicts [dhcp6.NumVerdicts]atomic.Uint64
+	verdicts verdicts[dhcp6.Verdict]
 	bindings recall[sender, *dhcp6.Binding]
 }
 
@@ -27,7 +26,7 @@ func (s *dhcp6Service) handle(ctx context.Context, _ time.Time, p ovs.Packet) st
 			return b, b != nil
 		})
 	})
-	s.verdicts[verdict].Add(1)
+	s.verdicts.add(verdict)
 	if reply == nil {
 		return "" // counted by verdict
 	}

@@ -33,7 +33,7 @@ func BenchmarkDHCP(b *testing.B) {
 			b.Fatal("no answer")
 		}
 	}
-	if s.verdicts[dhcp.Offer].Load() == 0 {
+	if s.verdicts.of(dhcp.Offer) == 0 {
 		b.Fatal("no offer")
 	}
 }

@@ -178,9 +178,9 @@ func TestDHCPInEveryNetwork(t *testing.T) {
 			b := newBench(t, c.objects, port("p1", "", 11), port("p3", "", 13), compile.Port{Name: "br0", OFPort: portLocal})
 			out := b.sw.Receive(t, ovstest.Frame{Port: c.port, Data: dhcpFrame(t, mac(c.from), c.tag)})
 			if c.silent {
-				asked := b.dhcp.verdicts[dhcp.Offer].Load()
+				asked := b.dhcp.verdicts.of(dhcp.Offer)
 				b.sw.Receive(t, ovstest.Frame{Port: c.port, Data: dhcpFrame(t, mac(c.from), c.tag)})
-				if asked != 0 || b.dhcp.verdicts[dhcp.Offer].Load() != 0 {
+				if asked != 0 || b.dhcp.verdicts.of(dhcp.Offer) != 0 {
 					t.Error("answered")
 				}
 				return
@@ -376,7 +376,7 @@ func TestDHCPTenants(t *testing.T) {
 	if n := strings.Count(logged.String(), "found another station"); n != 2 {
 		t.Errorf("%d lines of what came in two minutes: %s", n, logged.String())
 	}
-	if s.verdicts[dhcp.Declined].Load() != 4 || s.verdicts[dhcp.Released].Load() != 3 {
+	if s.verdicts.of(dhcp.Declined) != 4 || s.verdicts.of(dhcp.Released) != 3 {
 		t.Error("not counted")
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/openvnet/openvnet/agent/forward"
-	"github.com/openvnet/openvnet/agent/local"
 	"github.com/openvnet/openvnet/dataplane/ovs"
 	"github.com/openvnet/openvnet/dataplane/pipeline"
 	"github.com/openvnet/openvnet/services/dns"
@@ -23,7 +22,7 @@ type dnsService struct {
 	names    *names
 	forward  *forward.Forwarder
 	streams  *stream.Server
-	verdicts [dns.NumVerdicts]atomic.Uint64
+	verdicts verdicts[dns.Verdict]
 	turn     atomic.Uint32
 }
 
@@ -47,7 +46,7 @@ func (s *dnsService) handle(ctx context.Context, _ time.Time, p ovs.Packet) stri
 	h, _ := frame.Summarize(b)
 	at, ok := s.names.at(p.Network, h.Dst)
 	if !ok {
-		s.verdicts[dns.OtherAddress].Add(1)
+		s.verdicts.add(dns.OtherAddress)
 		return ""
 	}
 	from := senderOf(p, h.Src)
@@ -57,7 +56,7 @@ func (s *dnsService) handle(ctx context.Context, _ time.Time, p ovs.Packet) stri
 	}
 	d, v := dns.ReadDatagram(b)
 	if v != 0 {
-		s.verdicts[v].Add(1)
+		s.verdicts.add(v)
 		return ""
 	}
 	s.answer(at, from, d.Payload, dns.Options{Size: d.Room(at.mtu)}, func(answer []byte) {
@@ -79,12 +78,12 @@ func (s *dnsService) answer(at view, from uint32, question []byte, o dns.Options
 	o.Turn = s.turn.Add(1)
 	answer, e, v := dns.Respond(question, at.zone, o)
 	if e == nil {
-		s.verdicts[v].Add(1)
+		s.verdicts.add(v)
 		done(answer)
 		return
 	}
 	s.forward.Ask(from, e, at.upstreams, func(answer []byte, v dns.Verdict) {
-		s.verdicts[v].Add(1)
+		s.verdicts.add(v)
 		done(answer)
 	})
 }
@@ -126,20 +125,4 @@ func (s *dnsService) listens(domain uint32, to netip.AddrPort) stream.Handler {
 			s.log.Debug("a connection of DNS has ended", "error", err)
 		}
 	}
-}
-
-// dropped counts the questions that were not answered as they should be, by reason, and what became of connections.
-func (s *dnsService) dropped() []local.Drop {
-	var drops []local.Drop
-	for v := range dns.NumVerdicts {
-		if n := s.verdicts[v].Load(); n > 0 && !dns.Verdict(v).Good() {
-			drops = append(drops, local.Drop{Where: "dns", Reason: dns.Verdict(v).String(), Packets: n})
-		}
-	}
-	for v, n := range s.streams.Counts() {
-		if v != stream.Taken && v != stream.Sent {
-			drops = append(drops, local.Drop{Where: "dns over tcp", Reason: v.String(), Packets: n})
-		}
-	}
-	return drops
 }

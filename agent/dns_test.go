@@ -174,7 +174,7 @@ func TestGuestsAskForNames(t *testing.T) {
 	}
 	// What is malformed is counted.
 	b.sw.Receive(t, ovstest.Frame{Port: 11, Data: ask(q[:5])})
-	b.until("it is counted", func() bool { return b.dns.verdicts[dns.Short].Load() == 1 })
+	b.until("it is counted", func() bool { return b.dns.verdicts.of(dns.Short) == 1 })
 	// A connection begins.
 	b.sw.Receive(t, ovstest.Frame{Port: 11, Data: opening(frame.Ethernet{Src: mac(1), Dst: mac(98)}, netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.98"))})
 	f = b.sent("the connection", func(f ovstest.Frame) bool { return f.Port == 11 && f.Data[23] == 6 })

@@ -20,9 +20,6 @@ import (
 	"github.com/openvnet/openvnet/dataplane/ovs"
 	"github.com/openvnet/openvnet/dataplane/pipeline"
 	"github.com/openvnet/openvnet/model/reason"
-	"github.com/openvnet/openvnet/services/dhcp"
-	"github.com/openvnet/openvnet/services/dhcp6"
-	"github.com/openvnet/openvnet/services/ra"
 )
 
 var errNoSwitch = errors.New("there is no session with the switch")
@@ -184,22 +181,12 @@ func (a *Agent) localDrops(r *http.Request) ([]local.Drop, error) {
 		drops = append(drops, local.Drop{Where: "flow", Reason: reason.String(), Doc: reason.Doc(), Packets: packets[reason]})
 	}
 	drops = append(drops, a.fast.drops()...)
-	for v := range dhcp.NumVerdicts {
-		if n := a.services.dhcp.verdicts[v].Load(); n > 0 && !dhcp.Verdict(v).Answered() {
-			drops = append(drops, local.Drop{Where: "dhcp", Reason: dhcp.Verdict(v).String(), Packets: n})
-		}
+	for _, more := range [][]local.Drop{
+		a.services.dhcp.verdicts.dropped("dhcp"), a.services.dhcp6.verdicts.dropped("dhcp6"), a.services.routers.verdicts.dropped("ra"), a.services.dns.verdicts.dropped("dns"),
+		unheard("dns over tcp", a.services.dns.streams), unheard("metadata", a.services.metadata.tcp),
+	} {
+		drops = append(drops, more...)
 	}
-	for v := range dhcp6.NumVerdicts {
-		if n := a.services.dhcp6.verdicts[v].Load(); n > 0 && !dhcp6.Verdict(v).Answered() {
-			drops = append(drops, local.Drop{Where: "dhcp6", Reason: dhcp6.Verdict(v).String(), Packets: n})
-		}
-	}
-	for v := range ra.NumVerdicts {
-		if n := a.services.routers.verdicts[v].Load(); n > 0 && !ra.Verdict(v).Answered() {
-			drops = append(drops, local.Drop{Where: "ra", Reason: ra.Verdict(v).String(), Packets: n})
-		}
-	}
-	drops = append(drops, a.services.dns.dropped()...)
 	return append(drops, a.services.dropped()...), nil
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"net/netip"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/insomniacslk/dhcp/rfc1035label"
@@ -30,7 +29,7 @@ var metadataPrefix = netip.MustParsePrefix("fd00:ec2::254/128")
 // routerService advertises networks to their guests on this host: to who asks, now and then, and at once when what there is to say changes.
 type routerService struct {
 	*desk
-	verdicts   [ra.NumVerdicts]atomic.Uint64
+	verdicts   verdicts[ra.Verdict]
 	answers    recall[sender, routerAnswer]
 	schedule   *ra.Schedule
 	generation uint64
@@ -56,7 +55,7 @@ func (s *routerService) handle(ctx context.Context, now time.Time, p ovs.Packet)
 		first = a.first
 		return a.told
 	})
-	s.verdicts[verdict].Add(1)
+	s.verdicts.add(verdict)
 	if verdict == ra.ToAll && !s.schedule.Asked(now, first) {
 		return dropSuppressed
 	}
@@ -214,7 +213,7 @@ func describe(in *compile.Input, c *ra.Config, d compile.Domain, n *model.Networ
 	}
 	for _, o := range in.X.Graph().List(model.NetworkServices) {
 		svc := o.(*model.NetworkService)
-		if svc.Mode != metadataMode || slices.ContainsFunc(c.Prefixes, func(p ra.Prefix) bool { return p.Prefix == metadataPrefix }) {
+		if svc.Mode != model.ServiceMetadata || slices.ContainsFunc(c.Prefixes, func(p ra.Prefix) bool { return p.Prefix == metadataPrefix }) {
 			continue
 		}
 		if slices.ContainsFunc(in.Stations(svc.InterfaceUUID), func(st compile.Station) bool {
@@ -224,9 +223,6 @@ func describe(in *compile.Input, c *ra.Config, d compile.Domain, n *model.Networ
 		}
 	}
 }
-
-// metadataMode is the mode of a service that answers at metadataPrefix.
-const metadataMode = "metadata"
 
 // Options of DHCPv6 that router advertisements say too (RFC 3646).
 const (

@@ -41,7 +41,7 @@ func FuzzFrame(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		d, v := ReadDatagram(b)
 		if v != 0 {
-			if int(v) >= NumVerdicts || v.Good() || v.String() == "unknown verdict" {
+			if int(v) >= NumVerdicts || v.Answered() || v.String() == "unknown verdict" {
 				t.Errorf("verdict %d", v)
 			}
 			return

@@ -85,8 +85,8 @@ func (v Verdict) String() string {
 	return "unknown verdict"
 }
 
-// Good reports whether the question was answered as it should be.
-func (v Verdict) Good() bool { return v >= Answered && v <= Cached }
+// Answered reports whether the question was answered as it should be.
+func (v Verdict) Answered() bool { return v >= Answered && v <= Cached }
 
 // Frame gives the reason of the frame decoder, and frame.OK when it was not the frame below DNS that was refused.
 func (v Verdict) Frame() frame.Reason {

@@ -215,6 +215,8 @@ type stat struct {
 	state   byte
 	threads int
 	start   uint64
+	// children is the CPU time of those that have ended, in ticks: fields 16 and 17.
+	children uint64
 }
 
 func (s stat) alive() bool { return s.state != 'Z' && s.state != 'X' || s.threads > 1 }
@@ -234,6 +236,8 @@ func readStat(pid int) (stat, error) {
 	if err != nil {
 		return stat{}, fmt.Errorf("/proc/%d/stat: threads: %w", pid, err)
 	}
-	start, err := strconv.ParseUint(string(f[19]), 10, 64)
-	return stat{state: f[0][0], threads: threads, start: start}, err
+	user, err1 := strconv.ParseUint(string(f[13]), 10, 64)
+	system, err2 := strconv.ParseUint(string(f[14]), 10, 64)
+	start, err3 := strconv.ParseUint(string(f[19]), 10, 64)
+	return stat{state: f[0][0], threads: threads, start: start, children: user + system}, errors.Join(err1, err2, err3)
 }

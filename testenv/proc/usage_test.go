@@ -2,6 +2,7 @@ package proc
 
 import (
 	"os"
+	"os/exec"
 	"testing"
 	"time"
 )
@@ -36,5 +37,22 @@ func TestUsage(t *testing.T) {
 	}
 	if _, err := Resident(1 << 22); err == nil {
 		t.Error("the memory of a process that is none")
+	}
+}
+
+// The CPU time of a child counts when it has been waited for.
+func TestChildrenCPUTime(t *testing.T) {
+	before, err := ChildrenCPUTime(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := exec.Command("sh", "-c", "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done").Run(); err != nil {
+		t.Fatal(err)
+	}
+	if after, err := ChildrenCPUTime(os.Getpid()); err != nil || after <= before {
+		t.Errorf("%v, then %v, %v", before, after, err)
+	}
+	if _, err := ChildrenCPUTime(1 << 22); err == nil {
+		t.Error("the children of a process that is none")
 	}
 }

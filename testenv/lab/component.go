@@ -102,6 +102,19 @@ func (l *Lab) Start(ctx context.Context, node string, c Component) error {
 	}
 }
 
+// StartAgent is Start of a host's agent with further flags, for this once.
+func (l *Lab) StartAgent(host string, flags ...string) error {
+	if err := l.has(host, Agent); err != nil {
+		return err
+	}
+	ns, err := l.open(host)
+	if err != nil {
+		return err
+	}
+	defer ns.Close()
+	return l.startAgent(l.st.Spec.host(host), ns, flags...)
+}
+
 // Stop sends SIGTERM to a component and waits until it has ended; one that does not run is no error, one that ignores
 // the signal until ctx ends is.
 func (l *Lab) Stop(ctx context.Context, node string, c Component) error {
@@ -188,7 +201,7 @@ func wildcard(api string) bool {
 	return host == "" || err == nil && a.IsUnspecified()
 }
 
-func (l *Lab) startAgent(h *Host, ns *netns.NS) error {
+func (l *Lab) startAgent(h *Host, ns *netns.NS, flags ...string) error {
 	sw, err := l.instance(h.Name, nil)
 	if err != nil {
 		return err
@@ -203,7 +216,7 @@ func (l *Lab) startAgent(h *Host, ns *netns.NS) error {
 	}
 	args = append(args, "--ovsdb", sw.DB(), "--state-dir", stateDir, "--bpffs", l.path(bpffsDir, h.Name),
 		"--socket", l.agentSocket(h.Name), "--insecure", "--log-level", "info")
-	return l.startOurs(h.Name, agentName, ns, sw.Env(), args)
+	return l.startOurs(h.Name, agentName, ns, sw.Env(), append(args, flags...))
 }
 
 func (l *Lab) agentSocket(host string) string { return l.path(host, "vna.sock") }

@@ -79,7 +79,7 @@ demo: build ## three hosts, eight guests, two tenants with the same subnet, meas
 	bin/vnlab demo
 
 .PHONY: bench
-bench: bench-arp bench-bringup bench-api bench-flows bench-forward bench-apply bench-punt ## all benchmarks, into out/bench (docs/benchmarks.md); BENCH_FLAGS are added to each
+bench: bench-arp bench-bringup bench-api bench-flows bench-forward bench-apply bench-punt bench-services ## all benchmarks, into out/bench (docs/benchmarks.md); BENCH_FLAGS are added to each
 
 .PHONY: bench-arp
 bench-arp: build ## ARP answered by eBPF, by a flow, by a controller
@@ -108,6 +108,10 @@ bench-apply: build ## restarts of the agent and of ovs-vswitchd with 1,000 and 2
 .PHONY: bench-punt
 bench-punt: build ## what guests notice of one that floods its host's services with 100,000 frames a second of each kind
 	bin/vnlab bench punt $(BENCH_FLAGS)
+
+.PHONY: bench-services
+bench-services: build ## DHCP, router advertisements, names and metadata for one guest and for 200, beside dnsmasq
+	bin/vnlab bench services $(BENCH_FLAGS)
 
 .PHONY: clean
 clean: ## remove bin/ and out/

@@ -26,7 +26,7 @@ nothing else meanwhile. docs/benchmarks.md says what is measured and how.`,
 		Example: `  vnlab bench arp
   vnlab bench bringup --sizes 100,1000`,
 	})
-	cmd.AddCommand(a.benchARPCommand(), a.benchBringupCommand(), a.benchAPICommand(), a.benchFlowsCommand(), a.benchForwardCommand(), a.benchApplyCommand(), a.benchPuntCommand())
+	cmd.AddCommand(a.benchARPCommand(), a.benchBringupCommand(), a.benchAPICommand(), a.benchFlowsCommand(), a.benchForwardCommand(), a.benchApplyCommand(), a.benchPuntCommand(), a.benchServicesCommand())
 	return cmd
 }
 

@@ -1,25 +1,22 @@
 package dhcp
 
 import (
-	"github.com/openvnet/openvnet/testenv/privileged"
-
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/mdlayher/packet"
-	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 
 	"github.com/openvnet/openvnet/model"
+	"github.com/openvnet/openvnet/testenv/netns"
+	"github.com/openvnet/openvnet/testenv/privileged"
 )
 
 // deadline is how long a test waits for a client to do anything.
@@ -56,7 +53,7 @@ func serve(t *testing.T, c Config) *server {
 	run(t, "ip", "-n", s.clientNS, "link", "set", "eth0", "up")
 
 	s.offer(t, c)
-	conn, err := listenIn(s.serverNS, "srv0")
+	conn, err := netns.Listen(s.serverNS, "srv0", unix.ETH_P_IP)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,39 +109,6 @@ func (s *server) await(t *testing.T, want ...Verdict) {
 			}
 		}
 	}
-}
-
-// listenIn opens a raw socket in another namespace. Its thread is given up: one that cannot return must not be reused.
-func listenIn(ns, ifname string) (*packet.Conn, error) {
-	type result struct {
-		conn *packet.Conn
-		err  error
-	}
-	c := make(chan result)
-	go func() {
-		runtime.LockOSThread()
-		conn, err := func() (*packet.Conn, error) {
-			h, err := netns.GetFromName(ns)
-			if err != nil {
-				return nil, err
-			}
-			defer h.Close()
-			if err := netns.Set(h); err != nil {
-				return nil, err
-			}
-			ifi, err := net.InterfaceByName(ifname)
-			if err != nil {
-				return nil, err
-			}
-			return packet.Listen(ifi, packet.Raw, syscall.ETH_P_IP, nil)
-		}()
-		c <- result{conn, err}
-	}()
-	r := <-c
-	if r.err != nil {
-		return nil, fmt.Errorf("listen on %s in %s: %w", ifname, ns, r.err)
-	}
-	return r.conn, nil
 }
 
 func run(t *testing.T, name string, args ...string) string {

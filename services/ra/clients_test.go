@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,11 +15,12 @@ import (
 	"time"
 
 	"github.com/mdlayher/packet"
-	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 
 	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/services/dhcp6"
 	"github.com/openvnet/openvnet/services/ra"
+	"github.com/openvnet/openvnet/testenv/netns"
 	"github.com/openvnet/openvnet/testenv/privileged"
 	"github.com/openvnet/openvnet/testenv/wait"
 )
@@ -57,7 +57,7 @@ func serve(t *testing.T, programs ...string) *network {
 	n.inside("sysctl", "-qw", "net.ipv6.conf.eth0.accept_ra=1", "net.ipv6.conf.eth0.use_tempaddr=2", "net.ipv6.conf.eth0.accept_ra_rt_info_max_plen=64")
 	n.run("ip", "-n", router, "link", "set", "r0", "up")
 	var err error
-	if n.conn, err = listenIn(router, "r0"); err != nil {
+	if n.conn, err = netns.Listen(router, "r0", unix.ETH_P_IPV6); err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan error, 1)
@@ -165,35 +165,6 @@ func (n *network) shows(command string, texts ...string) {
 		}
 		return nil
 	})
-}
-
-func listenIn(ns, ifname string) (*packet.Conn, error) {
-	type result struct {
-		conn *packet.Conn
-		err  error
-	}
-	c := make(chan result)
-	go func() {
-		runtime.LockOSThread() // the thread is given up: one that cannot return must not be used again
-		conn, err := func() (*packet.Conn, error) {
-			h, err := netns.GetFromName(ns)
-			if err != nil {
-				return nil, err
-			}
-			defer h.Close()
-			if err := netns.Set(h); err != nil {
-				return nil, err
-			}
-			ifi, err := net.InterfaceByName(ifname)
-			if err != nil {
-				return nil, err
-			}
-			return packet.Listen(ifi, packet.Raw, syscall.ETH_P_IPV6, nil)
-		}()
-		c <- result{conn, err}
-	}()
-	r := <-c
-	return r.conn, r.err
 }
 
 func advertisement(t *testing.T, c ra.Config) *ra.Advertisement {

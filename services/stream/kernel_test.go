@@ -4,19 +4,16 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
-	"runtime"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 
-	"github.com/mdlayher/packet"
-	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 
+	"github.com/openvnet/openvnet/testenv/netns"
 	"github.com/openvnet/openvnet/testenv/privileged"
 )
 
@@ -75,7 +72,10 @@ func wire(t *testing.T, s *Server, lose *atomic.Bool) string {
 		ip("-n", guest, "route", "add", a, "dev", "eth0")
 		ip("-n", guest, "neighbour", "add", a, "lladdr", ourMAC.String(), "dev", "eth0")
 	}
-	conn := listenIn(t, ours, "srv0")
+	conn, err := netns.Listen(ours, "srv0", unix.ETH_P_ALL)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var n atomic.Uint64
 	lost := func() bool { return lose.Load() && n.Add(1)%5 == 0 }
 	done := make(chan struct{})
@@ -102,38 +102,4 @@ func wire(t *testing.T, s *Server, lose *atomic.Bool) string {
 		<-done
 	})
 	return guest
-}
-
-// listenIn opens a raw socket in another namespace. Its thread is given up: one that cannot return must not be reused.
-func listenIn(t *testing.T, ns, device string) *packet.Conn {
-	t.Helper()
-	type result struct {
-		conn *packet.Conn
-		err  error
-	}
-	c := make(chan result)
-	go func() {
-		runtime.LockOSThread()
-		conn, err := func() (*packet.Conn, error) {
-			h, err := netns.GetFromName(ns)
-			if err != nil {
-				return nil, err
-			}
-			defer h.Close()
-			if err := netns.Set(h); err != nil {
-				return nil, err
-			}
-			i, err := net.InterfaceByName(device)
-			if err != nil {
-				return nil, err
-			}
-			return packet.Listen(i, packet.Raw, syscall.ETH_P_ALL, nil)
-		}()
-		c <- result{conn, err}
-	}()
-	r := <-c
-	if r.err != nil {
-		t.Fatalf("listen on %s in %s: %v", device, ns, r.err)
-	}
-	return r.conn
 }

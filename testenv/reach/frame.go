@@ -169,9 +169,6 @@ func read(frame []byte) message {
 			m.kind, m.target = tells, addr(l.TargetAddress)
 		case *layers.TCP:
 			m.datagram.proto, m.datagram.fromPort, m.datagram.toPort, m.datagram.answer = TCP, uint16(l.SrcPort), uint16(l.DstPort), l.ACK
-			if l.RST {
-				m.kind = other
-			}
 		case *layers.UDP:
 			m.datagram.proto, m.datagram.fromPort, m.datagram.toPort = UDP, uint16(l.SrcPort), uint16(l.DstPort)
 			m.datagram.answer = string(l.Payload) == "answer"

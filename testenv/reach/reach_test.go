@@ -1,6 +1,7 @@
 package reach
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 
@@ -183,5 +184,50 @@ func TestRefused(t *testing.T) {
 	}
 	if d := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); d != "" {
 		t.Errorf("(-want +got)\n%s", d)
+	}
+}
+
+// Who asks a router, or a simulated interface that is none, for a port is refused by it, wherever the answer has to go.
+func TestRefusedByRouters(t *testing.T) {
+	objects := [][]string{
+		{"topologies", "uuid", model.DefaultTopology, "mode", model.TopologyOverlay, "automatic", "true"},
+		{"datapaths", "uuid", "dp-1"}, {"datapaths", "uuid", "dp-2"},
+		{"route_links", "uuid", "rl-1"},
+	}
+	for n, name := range []string{"x", "y"} {
+		text := func(format string) string { return fmt.Sprintf(format, n+1) }
+		objects = append(objects, [][]string{
+			{"networks", "uuid", "nw-" + name, "ipv4_network", text("10.%d.0.0"), "ipv6_network", text("fd0%d::")},
+			{"interfaces", "uuid", "if-gw" + name, "mode", "simulated", "enable_routing", "true"},
+			{"interface_ports", "interface_uuid", "if-gw" + name},
+			{"mac_leases", "uuid", "ml-gw" + name, "interface_uuid", "if-gw" + name, "mac_address", text("02:00:00:00:0%d:fe")},
+			{"ip_leases", "interface_uuid", "if-gw" + name, "mac_lease_uuid", "ml-gw" + name, "network_uuid", "nw-" + name, "ipv4_address", text("10.%d.0.254")},
+			{"ip_leases", "interface_uuid", "if-gw" + name, "mac_lease_uuid", "ml-gw" + name, "network_uuid", "nw-" + name, "ipv6_address", text("fd0%d::fe")},
+			{"routes", "interface_uuid", "if-gw" + name, "network_uuid", "nw-" + name, "route_link_uuid", "rl-1", "ipv4_network", text("10.%d.0.0"), "ipv6_network", text("fd0%d::")},
+		}...)
+	}
+	objects = append(objects, [][]string{
+		{"interfaces", "uuid", "if-dns", "mode", "simulated"},
+		{"interface_ports", "interface_uuid", "if-dns"},
+		{"mac_leases", "uuid", "ml-dns", "interface_uuid", "if-dns", "mac_address", "02:00:00:00:01:fd"},
+		{"ip_leases", "interface_uuid", "if-dns", "mac_lease_uuid", "ml-dns", "network_uuid", "nw-x", "ipv4_address", "10.1.0.253"},
+	}...)
+	objects = append(objects, guest("a", "dp-1", "02:00:00:00:00:01", "nw-x", "10.1.0.1", "fd01::1")...)
+	objects = append(objects, guest("b", "dp-2", "02:00:00:00:00:02", "nw-y", "10.2.0.1", "fd02::1")...)
+	w := world(t, oracle.Environment{Hosts: map[string]oracle.Host{"dp-1": {Ports: []oracle.Port{{Name: "a"}}}, "dp-2": {Ports: []oracle.Port{{Name: "b"}}}}}, objects...)
+	net := &Net{Nodes: []Node{{
+		Name: "a", MAC: model.MAC{2, 0, 0, 0, 0, 1}, Addresses: prefixes("10.1.0.1/24", "fd01::1/64"), Gateways: addresses("10.1.0.254", "fd01::fe"),
+		At: oracle.Entry{Datapath: "dp-1", Port: "a"},
+	}}}
+	for to, pinged := range map[string]string{"10.1.0.254": Itself, "fd01::fe": Itself, "10.2.0.254": Itself, "fd02::fe": Itself, "10.1.0.253": Itself} {
+		at := netip.MustParseAddr(to)
+		want := Answers{{"a", at, TCP, 80}: Refused, {"a", at, UDP, 80}: "", {"a", at, Ping, 0}: pinged}
+		got, err := net.Predict(w, net.Probes("a", at, 80))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); d != "" {
+			t.Errorf("%s: (-want +got)\n%s", to, d)
+		}
 	}
 }

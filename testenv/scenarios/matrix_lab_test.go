@@ -106,21 +106,6 @@ func (m *matrix) configureDespite(t *testing.T, p *plan, reason string) {
 	m.lease(t)
 }
 
-// revalidated makes switches go by their flows as they are now, and by nothing that they have cached. That they notice by themselves is Open
-// vSwitch's own matter, and takes it half a second; in its userspace datapath (3.1.0) cached drops of IPv6 packets were seen to stay while the flows
-// passed them, for as long as any came.
-func (m *matrix) revalidated(t *testing.T) {
-	t.Helper()
-	m.everywhere(t, func(h lab.Host) error {
-		sw, err := m.lab.OVS(h.Name)
-		if err != nil {
-			return err
-		}
-		_, err = sw.Appctl(t.Context(), "revalidator/purge")
-		return err
-	})
-}
-
 // everywhere does something at all hosts at a time.
 func (m *matrix) everywhere(t *testing.T, do func(h lab.Host) error) {
 	t.Helper()

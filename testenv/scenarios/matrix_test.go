@@ -190,9 +190,11 @@ func (m *matrix) showCached(t *testing.T, net *reach.Net, p reach.Probe) {
 		}
 	}
 	for _, h := range m.lab.Spec().Hosts {
+		shown := 0
 		for line := range strings.Lines(m.appctl(t, h.Name, "dpctl/dump-flows", "-m")) {
 			for _, mac := range macs {
-				if strings.Contains(line, mac) {
+				if strings.Contains(line, mac) && shown < maxShown {
+					shown++
 					t.Logf("%s: %s", h.Name, strings.TrimSpace(line))
 					break
 				}

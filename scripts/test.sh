@@ -4,10 +4,10 @@
 #
 # usage: scripts/test.sh [PHASE...]
 #   unit         all tests but the privileged ones, race detector on, packages in parallel
-#   privileged   TestPrivileged... and the seeds of FuzzPrivileged...: they take root and start switches, so one
-#                package at a time, without the race detector (they measure loss and latency), and never from the
-#                cache (what they start is not among what the cache looks at). Not root: left out, and the summary
-#                says so.
+#   privileged   TestPrivileged... and the seeds of FuzzPrivileged...: they take root, run without the race detector
+#                (some measure loss and latency), and never from the cache (what they start is not among what the cache
+#                looks at). Those of testenv and cmd have labs and hosts, and go one package at a time; the others two at
+#                a time. Not root: left out, and the summary says so.
 #   full         without the race detector, at full size, what is smaller with it: 100,000 random requests, 64 clients
 #                that allocate 10,000 addresses, 200 kills of the store's writer during a stream of writes
 #   verify       new random networks and packets through the compiled flows for VERIFYTIME (default 60s), 5,000 of the
@@ -30,7 +30,7 @@ gotest() {
   local name=$1 start=$SECONDS status=0
   shift
   printf '\n== %s: go test %s\n' "$name" "$*"
-  go test "$@" 2>&1 | tee "$log" || status=1
+  go test -vet=off "$@" 2>&1 | tee "$log" || status=1 # make lint vets
   ((status)) && failed=1
   summary+=("$(printf '%-10s  %3d packages ok, %d failed  %4d s' "$name" \
     "$(grep -c '^ok ' "$log")" "$(grep -cE '^FAIL\s+\S' "$log")" $((SECONDS - start)))")
@@ -46,16 +46,15 @@ unit() {
 }
 
 privileged() {
-  local packages
-  mapfile -t packages < <(packages_with "^func ${takes_root#^}")
-  if ((${#packages[@]} == 0)); then
-    return
-  fi
+  local labs others
+  mapfile -t labs < <(packages_with "^func ${takes_root#^}" | grep -E '^\./(testenv|cmd)/')
+  mapfile -t others < <(packages_with "^func ${takes_root#^}" | grep -vE '^\./(testenv|cmd)/')
   if ((EUID != 0)); then
     summary+=("$(printf '%-10s  LEFT OUT: takes root; sudo make test-privileged' privileged)")
     return
   fi
-  gotest privileged -p 1 -count 1 -timeout 15m -run "$takes_root" "${packages[@]}"
+  gotest privileged -p 2 -count 1 -timeout 15m -run "$takes_root" "${others[@]}"
+  gotest labs -p 1 -count 1 -timeout 15m -run "$takes_root" "${labs[@]}"
 }
 
 full() {
@@ -74,7 +73,7 @@ verify() {
 # failing input (golang/go#75804, Go before 1.27); only then it is tried once more. OUT gets what it says, of a failure
 # when it is one.
 fuzz_one() {
-  local run=(go test -run '^$' -fuzz "^$2\$" -fuzztime "$fuzztime" -fuzzminimizetime 5s -parallel "$workers" "$1") try
+  local run=(go test -vet=off -run '^$' -fuzz "^$2\$" -fuzztime "$fuzztime" -fuzzminimizetime 5s -parallel "$workers" "$1") try
   printf '\n== fuzz: %s in %s, %s\n' "$2" "$1" "$fuzztime" >"$3"
   for try in 1 2; do
     "${run[@]}" >"$3.try" 2>&1 </dev/null && cat "$3.try" >>"$3" && return

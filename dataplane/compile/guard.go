@@ -40,17 +40,7 @@ var unspecified = netip.IPv6Unspecified()
 // guards gives port security of an interface with its stations: which frames it may send, and in which domain each is.
 func (in *Input) guards(b *pipeline.Builder, i *model.Interface, stations []Station) {
 	stations = slices.DeleteFunc(slices.Clone(stations), func(s Station) bool { return !s.Domain.Present })
-	type sender struct {
-		model.MAC
-		netip.Addr
-	}
-	seen := map[sender]bool{} // an address in two domains is one of the first
-	for _, s := range stations {
-		s.Addrs = slices.DeleteFunc(slices.Clone(s.Addrs), func(a Address) bool {
-			from := sender{s.MAC, a.Addr}
-			defer func() { seen[from] = true }()
-			return seen[from]
-		})
+	for _, s := range senders(stations) {
 		guard(b, i, s)
 	}
 	for _, ml := range graph.Children[*model.MACLease](in.X.Graph(), i.UUID, "mac_leases.interface_uuid") {

@@ -191,6 +191,13 @@ func udp4(dst, src, to, from string) []byte {
 	return eth(dst, src, 0x0800, append(ip, 0x10, 0, 0x20, 0, 0, 8, 0, 0)...)
 }
 
+// udp6 is udp4 of IPv6.
+func udp6(dst, src, to, from string) []byte {
+	ip := append([]byte{0x60, 0, 0, 0, 0, 8, 17, 64}, netip.MustParseAddr(from).AsSlice()...)
+	ip = append(ip, netip.MustParseAddr(to).AsSlice()...)
+	return eth(dst, src, 0x86dd, append(ip, 0x10, 0, 0x20, 0, 0, 8, 0, 0)...)
+}
+
 // arp makes a question (1) or answer (2).
 func arp(op byte, dst, src, from, to string) []byte {
 	p := append([]byte{0, 1, 8, 0, 6, 4, 0, op}, shortAddr(src)...)
@@ -241,6 +248,39 @@ func TestSegmentInSwitches(t *testing.T) {
 	s.want("r1", arp(1, "ff", "0601", "10.6.0.1", "10.6.0.9"), "dropped: arp_unknown")
 	s.want("r1", eth("0602", "0601", 0x88b5), "dropped: ethertype")
 	s.want("r2", udp4("0601", "0602", "10.6.0.1", "192.168.7.7"), "dropped: ipv4_source")
+}
+
+// What is sent from a link-local address is in the domain of the MAC address's first IPv6 lease, of those domains that are here: the host may never have heard of others.
+func TestLinkLocalInSwitches(t *testing.T) {
+	w := hosts()
+	change(w, model.DefaultTopology, func(t *model.Topology) { t.Automatic = false })
+	w.network("nw-v", 100, "", "fd00:1::/64") // not wired
+	for _, n := range []string{"i", "j"} {
+		w.network("nw-"+n, 0, "10.0.0.0/24", "fd00:2::/64")
+		change(w, "nw-"+n, func(n *model.Network) { n.Mode = model.NetworkInternal })
+	}
+	w.iface("if-m", model.InterfaceVIF, "dp-1", "m", "02:00:00:00:0a:01", "nw-v", "fd00:1::1")
+	for _, l := range []model.IPLease{
+		{NetworkUUID: "nw-i", IPv4Address: netip.MustParseAddr("10.0.0.1")},
+		{NetworkUUID: "nw-j", IPv6Address: netip.MustParseAddr("fd00:2::1")},
+		{NetworkUUID: "nw-i", IPv6Address: netip.MustParseAddr("fd00:2::2")},
+	} {
+		l.InterfaceUUID = "if-m"
+		w.put(&l)
+	}
+	w.iface("if-i", model.InterfaceVIF, "dp-1", "i", "02:00:00:00:0a:02", "nw-i", "fd00:2::9")
+	w.iface("if-j", model.InterfaceVIF, "dp-1", "j", "02:00:00:00:0a:03", "nw-j", "fd00:2::9")
+	s := newSite(t, w, func(dp string, b *compile.Bridge) {
+		for n, p := range []string{"m", "i", "j"} {
+			if dp == "dp-1" {
+				b.SetPort(compile.NewPort(p, "if-"+p, uint32(50+n), 150+n))
+			}
+		}
+	})
+	s.want("m", udp6("ff", "0a01", "ff02::1", "fe80::ff:fe00:a01"), "j: 0a01>ffffffffffff")
+	s.want("m", udp6("ff", "0a01", "ff02::1", "fd00:2::2"), "i: 0a01>ffffffffffff")
+	s.want("m", udp6("ff", "0a01", "ff02::1", "fd00:1::1"), "dropped: ipv6_source")
+	s.want("i", udp6("0a01", "0a02", "fe80::ff:fe00:a01", "fd00:2::9"), "m: 0a02>0a01")
 }
 
 // Frames for nobody go to ports with devices outside, here and on the other host that has one, and not back; what was learned goes to one port.

@@ -104,7 +104,7 @@ func (in *Input) attachLocal(own *pipeline.Builder, i *model.Interface, stations
 		own.Flow(pipeline.Underlay, prioOwn, append(sender, flow.InPort.Is(uint64(flow.PortLocal)), flow.EthSrc.MAC(s.MAC), flow.VLANVID.Masked(0, flow.VLANPresent)),
 			pipeline.Ingress.Set(i.ID), pipeline.Network.Set(s.Domain.Number), flow.GotoTable{Table: pipeline.Service.ID})
 	}
-	for _, s := range stations {
+	for _, s := range senders(stations) {
 		same := slices.DeleteFunc(slices.Clone(stations), func(o Station) bool { return o.MAC != s.MAC })
 		if asks := first(same, netip.Addr.Is4); asks != nil && asks.Domain == s.Domain {
 			enter(s, isIPv4, isUDP, flow.IPv4Src.Addr(netip.IPv4Unspecified()), flow.UDPSrc.Is(68), flow.UDPDst.Is(67))

@@ -12,7 +12,7 @@ import (
 type Station struct {
 	MAC    model.MAC
 	Domain Domain
-	Addrs  []Address // leased, by id; then the link-local one if there is an IPv6 lease
+	Addrs  []Address // leased, by id; then the link-local one if one of them is IPv6
 }
 
 // Address is an address of a station.
@@ -61,11 +61,9 @@ func (in *Input) Stations(uuid string) []Station {
 				at(d)
 			}
 		}
-		// The link-local address belongs to the first domain with IPv6: it cannot tell domains apart.
 		for k := first; k < len(out); k++ {
-			if out[k].has6() {
+			if out[k].lease6() != 0 {
 				out[k].Addrs = append(out[k].Addrs, Address{Addr: ml.MACAddress.LinkLocal()})
-				break
 			}
 		}
 	}
@@ -127,11 +125,41 @@ func first(stations []Station, family func(netip.Addr) bool) *Station {
 	return oldest
 }
 
-func (s *Station) has6() bool {
-	for _, a := range s.Addrs {
-		if a.Is6() {
-			return true
+// senders gives the stations with the addresses that say of what is sent that it is in their domain: of an address that a MAC address has in several, that is the first lease's.
+func senders(stations []Station) []Station {
+	type sender struct {
+		model.MAC
+		netip.Addr
+	}
+	order := func(s *Station, a Address) uint32 {
+		if a.Network == nil {
+			return s.lease6()
+		}
+		return a.Lease
+	}
+	first := map[sender]uint32{}
+	for k := range stations {
+		s := &stations[k]
+		for _, a := range s.Addrs {
+			if was, ok := first[sender{s.MAC, a.Addr}]; !ok || order(s, a) < was {
+				first[sender{s.MAC, a.Addr}] = order(s, a)
+			}
 		}
 	}
-	return false
+	out := slices.Clone(stations)
+	for k := range out {
+		s := &stations[k]
+		out[k].Addrs = slices.DeleteFunc(slices.Clone(s.Addrs), func(a Address) bool { return order(s, a) != first[sender{s.MAC, a.Addr}] })
+	}
+	return out
+}
+
+// lease6 gives the id of the first lease of an IPv6 address, 0 if there is none.
+func (s *Station) lease6() uint32 {
+	for _, a := range s.Addrs {
+		if a.Is6() && a.Lease != 0 {
+			return a.Lease
+		}
+	}
+	return 0
 }

@@ -106,8 +106,9 @@ func (r *run) fromLocal(h *host, p packet) {
 		sender = p.arp.from
 	}
 	for _, s := range h.local {
-		asks := p.from == zero4 && p.isUDP4(dhcpClient, dhcpServer) && s.iface.sends[s.mac].first4 == s.domain
-		if s.domain.home != nil && s.mac == p.src && (asks || slices.Contains(s.addresses, sender)) && !p.tagged {
+		m := s.iface.sends[s.mac]
+		asks := p.from == zero4 && p.isUDP4(dhcpClient, dhcpServer) && m.first4 == s.domain
+		if s.domain.home != nil && s.mac == p.src && (asks || m.addresses[sender] == s.domain) && !p.tagged {
 			r.from.iface = s.iface
 			r.serve(s.domain, p)
 			return

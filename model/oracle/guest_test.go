@@ -129,6 +129,33 @@ vif if-c dp-a 02:00:00:00:00:03 nw-c=fd02::9
 	l.expect("dp-a/if-m", udp(a2, a1, "10.1.0.1", "10.1.0.2").frame(), "drop dp-a destination") // back where it came from
 }
 
+// A link-local address is one of each domain with IPv6, as what hosts know of other domains must not count. What is sent from it is in the first that is present where it is sent.
+func TestLinkLocalOfSeveralNetworks(t *testing.T) {
+	l := newLab(t, strings.Replace(hosts, "automatic=true", "automatic=false", 1)+`
+networks uuid=nw-under ipv4_network=172.16.90.0 mode=physical
+host if-ha dp-a 02:01:00:00:00:01 nw-under=172.16.90.1
+host if-hb dp-b 02:01:00:00:00:02 nw-under=172.16.90.2
+networks uuid=nw-v ipv6_network=fd01::
+networks uuid=nw-i ipv4_network=10.0.0.0 ipv6_network=fd02:: mode=internal
+networks uuid=nw-w ipv6_network=fd03::
+datapath_networks datapath_uuid=dp-a network_uuid=nw-w interface_uuid=if-ha
+datapath_networks datapath_uuid=dp-b network_uuid=nw-w interface_uuid=if-hb
+interfaces uuid=if-m mode=vif
+interface_ports interface_uuid=if-m datapath_uuid=dp-a port_name=if-m
+mac_leases uuid=ml-m interface_uuid=if-m mac_address=02:00:00:00:00:a1
+ip_leases interface_uuid=if-m mac_lease_uuid=ml-m network_uuid=nw-v ipv6_address=fd01::1
+ip_leases interface_uuid=if-m mac_lease_uuid=ml-m network_uuid=nw-i ipv6_address=fd02::1
+ip_leases interface_uuid=if-m mac_lease_uuid=ml-m network_uuid=nw-w ipv6_address=fd03::1
+vif if-i dp-a 02:00:00:00:00:a2 nw-i=fd02::2
+vif if-w dp-b 02:00:00:00:00:a3 nw-w=fd03::3
+`)
+	l.expect("dp-a/if-m", udp(broadcast, a1, linkLocalA1, "ff02::1").frame(), "dp-a/if-i")
+	l.expect("dp-a/if-m", udp(broadcast, a1, "fd01::1", "ff02::1").frame(), "drop dp-a ipv6_source")
+	l.expect("dp-a/if-m", udp(broadcast, a1, "fd03::1", "ff02::1").frame(), "dp-b/if-w")
+	l.expect("dp-a/if-i", nd(mac(1), a2, "fd02::2", "ff02::1:ff00:a1", 135, linkLocalA1, a2), "dp-a/if-i")
+	l.expect("dp-b/if-w", nd(mac(1), a3, "fd03::3", "ff02::1:ff00:a1", 135, linkLocalA1, a3), "dp-b/if-w")
+}
+
 const segments = hosts + `
 segments uuid=seg-a mode=virtual
 networks uuid=nw-s ipv4_network=10.0.0.0 ipv6_network=fd00:: segment_uuid=seg-a

@@ -123,7 +123,6 @@ func (w *World) placesOf(i *iface) []*host {
 
 // addStationsAt adds what the interface's leases make it in the domains of the host.
 func (w *World) addStationsAt(i *iface, h *host) {
-	linkLocal := map[model.MAC]bool{} // MAC addresses whose first domain with IPv6 has been found
 	for l := range w.leases(i) {
 		d := w.domainAt(l.lease.NetworkUUID, h)
 		if d == nil {
@@ -139,11 +138,10 @@ func (w *World) addStationsAt(i *iface, h *host) {
 				m := i.sends[l.mac]
 				m.subnets = append(m.subnets, n.Autonomous())
 			}
-			if a.Is6() && !linkLocal[l.mac] {
+			if a.Is6() {
 				s.add(linkLocalOf(l.mac))
 			}
 		}
-		linkLocal[l.mac] = linkLocal[l.mac] || a.Is6()
 	}
 	for _, l := range i.macs {
 		if d := w.domains[l.segment]; d != nil && d.segment {

@@ -28,6 +28,7 @@ all=(
   "traceroute traceroute"
   "mtr mtr-tiny"
   "curl curl"
+  "wget wget"
   "arping arping"
   "iperf3 iperf3"
   "tcpdump tcpdump"

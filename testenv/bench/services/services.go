@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
@@ -103,7 +104,11 @@ func choose(names []string) ([]service, error) {
 	for _, n := range names {
 		at := slices.IndexFunc(services, func(s service) bool { return s.name == n })
 		if at < 0 {
-			return nil, fmt.Errorf("benchmark services: there is no case %q", n)
+			var known []string
+			for _, s := range services {
+				known = append(known, s.name)
+			}
+			return nil, fmt.Errorf("benchmark services: --cases has %q, and there are %s", n, strings.Join(known, ", "))
 		}
 		chosen = append(chosen, services[at])
 	}

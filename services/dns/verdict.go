@@ -75,25 +75,12 @@ var verdictText = [firstFrame]string{
 }
 
 // String gives the verdict in a few words, stable enough to label a counter.
-func (v Verdict) String() string {
-	switch {
-	case v < firstFrame:
-		return verdictText[v]
-	case int(v) < NumVerdicts:
-		return v.Frame().String()
-	}
-	return "unknown verdict"
-}
+func (v Verdict) String() string { return frame.Verdicts(verdictText[:]).Text(uint8(v)) }
 
 // Answered reports whether the question was answered as it should be.
 func (v Verdict) Answered() bool { return v >= Answered && v <= Cached }
 
 // Frame gives the reason of the frame decoder, and frame.OK when it was not the frame below DNS that was refused.
-func (v Verdict) Frame() frame.Reason {
-	if v < firstFrame {
-		return frame.OK
-	}
-	return frame.Reason(v - firstFrame)
-}
+func (v Verdict) Frame() frame.Reason { return frame.Verdicts(verdictText[:]).Reason(uint8(v)) }
 
 func refusedFrame(r frame.Reason) Verdict { return firstFrame + Verdict(r) }

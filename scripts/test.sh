@@ -19,11 +19,18 @@ cd "$(dirname "$0")/.."
 
 fuzztime=${FUZZTIME:-10s}
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+said=$(mktemp) # what failed tests said, in short
+trap 'rm -f "$log" "$said"' EXIT
 summary=()
 failed=0
 takes_root='^(Test|Fuzz)Privileged'
 export OPENVNET_PRIVILEGED_TESTS=1 # what make deps installs is there: a test that misses a program fails
+
+# digest: of go test's output, the names of what failed, each with the beginnings of the first 20 lines that it logged: the whole is far above, and long.
+digest() {
+  awk '/^ *--- FAIL|^FAIL\t|^panic:|^WARNING: DATA RACE/ { print; n = 0 }
+    /^ +[a-z0-9_]+\.go:[0-9]+: / && n++ < 20 { print substr($0, 1, 200) }'
+}
 
 # gotest NAME ARGS...: go test with its output shown, one line for the summary.
 gotest() {
@@ -31,7 +38,10 @@ gotest() {
   shift
   printf '\n== %s: go test %s\n' "$name" "$*"
   go test -vet=off "$@" 2>&1 | tee "$log" || status=1 # make lint vets
-  ((status)) && failed=1
+  if ((status)); then
+    failed=1
+    digest <"$log" >>"$said"
+  fi
   summary+=("$(printf '%-10s  %3d packages ok, %d failed  %4d s' "$name" \
     "$(grep -c '^ok ' "$log")" "$(grep -cE '^FAIL\s+\S' "$log")" $((SECONDS - start)))")
 }
@@ -122,6 +132,10 @@ for phase in "${@:-}"; do
   esac
 done
 
+if [[ -s $said ]]; then
+  printf '\n== what failed, in short\n'
+  cat "$said"
+fi
 printf '\n== summary\n'
 printf '%s\n' "${summary[@]}"
 ((failed)) && echo "FAILED" || echo "PASSED"

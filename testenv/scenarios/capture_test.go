@@ -56,9 +56,9 @@ func watchGuest(t *testing.T, l *lab.Lab, name string) *watch {
 	var failed [2]error
 	err = raw.Control(func(fd uintptr) {
 		failed[0] = unix.SetsockoptInt(int(fd), unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1)
-		failed[1] = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 8<<20)
+		failed[1] = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 64<<20)
 	})
-	if err := errors.Join(err, failed[0]); err != nil {
+	if err := errors.Join(append(failed[:], err)...); err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan struct{})

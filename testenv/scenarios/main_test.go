@@ -135,10 +135,14 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// show logs what helps to understand a failure.
+// show logs what helps to understand a failure, the longest first, so that the end of it is what matters most.
 func (s *scene) show(t *testing.T) {
+	hosts := s.lab.Spec().Hosts
+	for _, h := range hosts {
+		t.Logf("cached flows of %s:\n%s", h.Name, s.cached(h.Name))
+	}
 	t.Logf("log of vnmgr:\n%s", ovs.Tail(s.lab.Log("vnmgr", lab.Manager), 20))
-	for _, h := range s.lab.Spec().Hosts {
+	for _, h := range hosts {
 		var b strings.Builder
 		drops, err := ask[[]local.Drop](s, h.Name, local.PathDrops)
 		fmt.Fprintf(&b, "drops on %s (%v):", h.Name, err)
@@ -148,13 +152,12 @@ func (s *scene) show(t *testing.T) {
 			}
 		}
 		status, err := ask[local.Status](s, h.Name, local.PathStatus)
-		t.Logf("%s\nstatus: %+v %v\nlog of vna:\n%s", b.String(), status, err, ovs.Tail(s.lab.Log(h.Name, lab.Agent), 20))
-		t.Logf("cached flows of %s:\n%s", h.Name, s.cached(h.Name))
+		t.Logf("log of vna:\n%s\nstatus: %+v %v\n%s", ovs.Tail(s.lab.Log(h.Name, lab.Agent), 20), status, err, b.String())
 	}
 }
 
 // cachedShown bounds how many cached flows of a host are shown.
-const cachedShown = 200
+const cachedShown = 40
 
 // cached gives what the datapath of a host has cached of the flows, for a reader: without what matches nothing. The test's context may be over.
 func (s *scene) cached(host string) string {

@@ -39,6 +39,7 @@ test=(
   "gcc gcc" "/usr/include/stdlib.h libc6-dev" # the race detector links with C
   "dhcpcd dhcpcd-base"                        # DHCP clients that the server is tried with, besides those of guests
   "/lib/systemd/systemd-networkd systemd"
+  "/usr/lib/python3/dist-packages/cloudinit cloud-init" # reads metadata in guests of the tests
 )
 generate=("clang clang" "llvm-strip llvm" "/usr/include/bpf/bpf_helpers.h libbpf-dev")
 kernel=(
@@ -90,5 +91,9 @@ if ((EUID != 0)); then
   as_root=(sudo "${as_root[@]}")
 fi
 "${as_root[@]}" apt-get update -q </dev/null
+if [[ " ${missing[*]} " == *" cloud-init "* ]]; then # it is for the tests, and must not set up this machine when it starts the next time
+  "${as_root[@]}" mkdir -p /etc/cloud
+  "${as_root[@]}" touch /etc/cloud/cloud-init.disabled
+fi
 "${as_root[@]}" apt-get install -q -y --no-install-recommends "${missing[@]}" </dev/null
 echo "deps: installed ${missing[*]}"

@@ -51,6 +51,9 @@ type Guide struct {
 	Routes  []Route      // into other networks, shorter prefixes first, each destination once; no default route
 	DNS     []netip.Addr // of the services of mode dns, by id of the service
 	Domain  string       // "" if the network has none
+	// Metadata is the address in the network of a service of mode metadata, by which guests that cannot have a route on the link reach the addresses of metadata; the zero
+	// Addr if there is none.
+	Metadata netip.Addr
 }
 
 // Router is a leg in the network.
@@ -84,6 +87,9 @@ func Of(g *graph.Graph, n *model.Network, f Family) Guide {
 		}
 	}
 	for i := range serving(g, model.ServiceMetadata) {
+		if a := address(g, i, n, f); !out.Metadata.IsValid() {
+			out.Metadata = a
+		}
 		if f == IPv4 && (address(g, i, n, IPv4).IsValid() || address(g, i, n, IPv6).IsValid()) {
 			add(Route{Destination: netip.PrefixFrom(Metadata, 32)})
 		}

@@ -123,7 +123,10 @@ lease gb b 10.2.0.1
 		"a leg that is not told of": {two + "route ga a l 10.1.0.0/24 in\nroute far far l 10.8.0.0/24 out", IPv4, "10.8.0.0/24 via ga 10.1.0.1, domain a"},
 		"name servers": {two + "sim d norouting\nlease d b 10.2.0.53\nlease d a 10.1.0.53\nlease d a fd01::53\nsim e\nlease e b 10.2.0.54\nservice dns e\nservice dns d\nservice dhcp ga\nservice dns ga", IPv4,
 			"dns 10.1.0.53, dns 10.1.0.1, domain a"},
-		"metadata":                  {joined + "service metadata ga", IPv4, "10.2.0.0/24 via ga 10.1.0.1, 169.254.169.254/32 on the link, domain a"},
+		"metadata":                  {joined + "service metadata ga", IPv4, "10.2.0.0/24 via ga 10.1.0.1, 169.254.169.254/32 on the link, metadata 10.1.0.1, domain a"},
+		"metadata of both families": {joined + "lease ga a fd01::1\nservice metadata ga", IPv6, "metadata fd01::1, domain a"},
+		"metadata by the first": {joined + "sim gz\nlease gz a 10.1.0.9\nservice metadata gb\nservice metadata gz\nservice metadata ga", IPv4,
+			"10.2.0.0/24 via ga 10.1.0.1, 169.254.169.254/32 on the link, metadata 10.1.0.9, domain a"},
 		"metadata of another":       {joined + "service metadata gb", IPv4, "10.2.0.0/24 via ga 10.1.0.1, domain a"},
 		"metadata is asked by IPv4": {joined + "service metadata ga", IPv6, "domain a"},
 	} {
@@ -143,6 +146,9 @@ lease gb b 10.2.0.1
 		}
 		for _, a := range out.DNS {
 			got = append(got, "dns "+a.String())
+		}
+		if out.Metadata.IsValid() {
+			got = append(got, "metadata "+out.Metadata.String())
 		}
 		got = append(got, "domain "+out.Domain)
 		if s := strings.Join(got, ", "); s != c.want {

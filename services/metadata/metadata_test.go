@@ -41,7 +41,9 @@ func guest(t *testing.T) (*graph.Graph, *model.Interface) {
 		&model.RouteLink{Meta: meta("rl-a")},
 		&model.Route{Meta: meta("r-web"), InterfaceUUID: "if-gw", NetworkUUID: "nw-web", RouteLinkUUID: "rl-a", IPv4Network: a("10.1.0.0"), IPv4Prefix: 24, Ingress: true, Egress: true},
 		&model.Route{Meta: meta("r-out"), InterfaceUUID: "if-out", NetworkUUID: "nw-out", RouteLinkUUID: "rl-a", IPv4Network: a("0.0.0.0"), Ingress: true, Egress: true},
+		&model.IPLease{Meta: meta("il-gw6"), InterfaceUUID: "if-gw", MACLeaseUUID: "ml-gw", NetworkUUID: "nw-web", IPv6Address: a("fd00:1::1")},
 		&model.NetworkService{Meta: meta("ns-dns"), Mode: model.ServiceDNS, InterfaceUUID: "if-gw"},
+		&model.NetworkService{Meta: meta("ns-meta"), Mode: model.ServiceMetadata, InterfaceUUID: "if-gw"},
 		&model.MACLease{Meta: meta("ml-web"), InterfaceUUID: "if-web1", MACAddress: model.MAC{2, 0, 0, 0, 0, 1}},
 		&model.IPLease{Meta: meta("il-web"), InterfaceUUID: "if-web1", MACLeaseUUID: "ml-web", NetworkUUID: "nw-web", IPv4Address: a("10.1.0.10")},
 		&model.IPLease{Meta: meta("il-web6"), InterfaceUUID: "if-web1", MACLeaseUUID: "ml-web", NetworkUUID: "nw-web", IPv6Address: a("fd00:1::10")},
@@ -148,9 +150,12 @@ func TestNoCloud(t *testing.T) {
 		"/nocloud/meta-data": map[string]any{"instance-id": "i-1", "local-hostname": "web1.shop.example", "public-keys": []any{key}},
 		"/nocloud/network-config": map[string]any{"version": 2.0, "ethernets": map[string]any{"eth0": map[string]any{
 			"match": map[string]any{"macaddress": "02:00:00:00:00:01"}, "set-name": "eth0", "mtu": 1450.0, "dhcp4": false, "dhcp6": false,
-			"addresses":   []any{"10.1.0.10/24", "fd00:1::10/64"},
-			"routes":      []any{map[string]any{"to": "0.0.0.0/0", "via": "10.1.0.1"}},
-			"nameservers": map[string]any{"addresses": []any{"10.1.0.1"}, "search": []any{"shop.example"}},
+			"addresses": []any{"10.1.0.10/24", "fd00:1::10/64"},
+			"routes": []any{
+				map[string]any{"to": "0.0.0.0/0", "via": "10.1.0.1"}, map[string]any{"to": "169.254.169.254/32", "via": "10.1.0.1"},
+				map[string]any{"to": "fd00:ec2::254/128", "via": "fd00:1::1"},
+			},
+			"nameservers": map[string]any{"addresses": []any{"10.1.0.1", "fd00:1::1"}, "search": []any{"shop.example"}},
 		}}},
 	} {
 		got = nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/model/guide"
 )
 
@@ -66,7 +67,8 @@ type (
 	}
 )
 
-// network gives the configuration that follows from leases and routes. What is on the link, as this service, is said by DHCP and router advertisements only.
+// network gives the configuration that follows from leases and routes. It has no routes on the link, which cloud-init does not know: this service is behind its own address in the
+// guest's network.
 func (i *Instance) network() networkConfig {
 	c := networkConfig{Version: 2, Ethernets: map[string]device{}}
 	for n, d := range i.Devices {
@@ -92,9 +94,9 @@ func (i *Instance) network() networkConfig {
 					continue
 				}
 				g := n.Guide[f]
-				everywhere := netip.IPv4Unspecified()
+				everywhere, here := netip.IPv4Unspecified(), model.MetadataIPv4()
 				if f == guide.IPv6 {
-					everywhere = netip.IPv6Unspecified()
+					everywhere, here = netip.IPv6Unspecified(), model.MetadataIPv6()
 				}
 				for _, r := range g.Routers {
 					add(everywhere, r.Addr, 0)
@@ -102,6 +104,7 @@ func (i *Instance) network() networkConfig {
 				for _, r := range g.Routes {
 					add(r.Destination.Addr(), r.Via.Addr, r.Destination.Bits())
 				}
+				add(here, g.Metadata, here.BitLen())
 				for _, a := range g.DNS {
 					names.Addresses = append(names.Addresses, a.String())
 				}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 	stdsync "sync"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/openvnet/openvnet/agent/sync"
+	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/model/wire"
 	"github.com/openvnet/openvnet/testenv/wait"
 )
@@ -270,6 +272,24 @@ func TestLeases(t *testing.T) {
 	c.Lease("il-b", true)
 	if got := receive(t, p.said, "word"); got.Leases == nil || !cmp.Equal(*got.Leases, wire.Leases{Released: []string{"il-b"}}) {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// What guests claim is said at once, and not on a later stream, where the same claim is said again when the guest makes it again.
+func TestClaimed(t *testing.T) {
+	s, h := newScript(t), newRecorder()
+	c := start(t, h, nil, s.url)
+	claim := wire.Claim{InterfaceUUID: "if-a", MAC: model.MAC{2, 0, 0, 0, 0, 1}, Address: netip.MustParseAddr("fd00::1"), Gone: []netip.Addr{netip.MustParseAddr("fd00::2")}}
+	c.Claimed(claim) // to nobody
+	for range 2 {
+		p := s.next()
+		p.say(welcome(), bookmark(5))
+		h.expect(t, "snapshot 5 s dp-1 []")
+		c.Claimed(claim)
+		if got := receive(t, p.said, "claim"); got.Claimed == nil || !cmp.Equal(got.Claimed.Claims, []wire.Claim{claim}, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })) {
+			t.Errorf("got %+v", got)
+		}
+		p.end()
 	}
 }
 

@@ -65,6 +65,17 @@ func TestClaim(t *testing.T) {
 			t.Errorf("%s claims %s: %q, want %q", tc.iface, tc.address, got, tc.refused)
 		}
 	}
+	for field, claim := range map[string]wire.Claim{ // malformed ones
+		"interface_uuid": {MAC: model.MAC{2, 0, 0, 0, 0, 0xa}, Address: netip.MustParseAddr("fd00:1::1:2")},
+		"interface_uuid: if-a has no guest with the MAC address ": {InterfaceUUID: "if-a", Address: netip.MustParseAddr("fd00:1::1:2")},
+		"ipv6_address": {InterfaceUUID: "if-a", MAC: model.MAC{2, 0, 0, 0, 0, 0xa}},
+		"ipv6_address: if-a has no network in which guests make addresses that has 10.1.0.11": {InterfaceUUID: "if-a", MAC: model.MAC{2, 0, 0, 0, 0, 0xa}, Address: netip.MustParseAddr("10.1.0.11")},
+	} {
+		refused, err := c.Claim(t.Context(), []wire.Claim{claim})
+		if err != nil || refused[claim.Address] == nil || !strings.HasPrefix(refused[claim.Address].Error(), field) {
+			t.Errorf("%+v: %v, %v, want %s", claim, refused, err, field)
+		}
+	}
 	for k := range model.MaxClaims - 2 {
 		if got := c.claim("if-a", "02:00:00:00:00:0a", fmt.Sprintf("fd00:1::2:%x", k)); got != "" {
 			t.Fatal(got)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -368,14 +369,19 @@ func TestGarbage(t *testing.T) {
 		say  func(a *agent) []byte
 		want string
 	}{
-		"no JSON":         {func(*agent) []byte { return []byte("hello\n") }, "malformed message"},
-		"binary":          {func(*agent) []byte { return bytes.Repeat([]byte{0xff, 0, '\n'}, 100) }, "malformed message"},
-		"truncated":       {func(a *agent) []byte { a.sayRaw([]byte(`{"ack":{"revi`)); _ = a.out.Close(); return nil }, "malformed message"},
-		"too long":        {func(*agent) []byte { return bytes.Repeat([]byte("x"), wire.MaxLine+1) }, "longer than"},
-		"second hello":    {func(*agent) []byte { return []byte(`{"hello":{"version":1}}` + "\n") }, "second hello"},
-		"two in one":      {func(*agent) []byte { return []byte(`{"ack":{"revision":1},"ports":{}}` + "\n") }, "several messages in one"},
-		"ack of tomorrow": {func(*agent) []byte { return []byte(`{"ack":{"revision":1000}}` + "\n") }, "acknowledges revision 1000"},
-		"ack of the past": {func(*agent) []byte { return []byte(`{"ack":{"revision":-1}}` + "\n") }, "acknowledges revision -1"},
+		"no JSON":           {func(*agent) []byte { return []byte("hello\n") }, "malformed message"},
+		"binary":            {func(*agent) []byte { return bytes.Repeat([]byte{0xff, 0, '\n'}, 100) }, "malformed message"},
+		"truncated":         {func(a *agent) []byte { a.sayRaw([]byte(`{"ack":{"revi`)); _ = a.out.Close(); return nil }, "malformed message"},
+		"too long":          {func(*agent) []byte { return bytes.Repeat([]byte("x"), wire.MaxLine+1) }, "longer than"},
+		"second hello":      {func(*agent) []byte { return []byte(`{"hello":{"version":1}}` + "\n") }, "second hello"},
+		"two in one":        {func(*agent) []byte { return []byte(`{"ack":{"revision":1},"ports":{}}` + "\n") }, "several messages in one"},
+		"ack of tomorrow":   {func(*agent) []byte { return []byte(`{"ack":{"revision":1000}}` + "\n") }, "acknowledges revision 1000"},
+		"claimed MAC":       {func(*agent) []byte { return []byte(`{"claimed":{"claims":[{"mac":"02:00"}]}}` + "\n") }, "malformed message: mac: "},
+		"claimed address":   {func(*agent) []byte { return []byte(`{"claimed":{"claims":[{"address":"fd00::g"}]}}` + "\n") }, "malformed message: address: "},
+		"gone address":      {func(*agent) []byte { return []byte(`{"claimed":{"claims":[{"gone":["fd00::1","x"]}]}}` + "\n") }, "malformed message: gone: "},
+		"claim of a number": {func(*agent) []byte { return []byte(`{"claimed":{"claims":[{"interface_uuid":1}]}}` + "\n") }, "claims.interface_uuid"},
+		"claims of no list": {func(*agent) []byte { return []byte(`{"claimed":{"claims":{}}}` + "\n") }, "claimed.claims"},
+		"ack of the past":   {func(*agent) []byte { return []byte(`{"ack":{"revision":-1}}` + "\n") }, "acknowledges revision -1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, calm)
@@ -562,6 +568,106 @@ func TestLeases(t *testing.T) {
 	w.log.saysSoon(t, "ip leases released: their guests gave them back")
 }
 
+// Leases are made of what guests of the agent's own host claim; what is refused is said with its reason, and a failure ends nothing.
+func TestClaimed(t *testing.T) {
+	w := newWorld(t, calm)
+	calls := make(chan string, 100)
+	w.claim = func(claims []wire.Claim) (map[netip.Addr]error, error) {
+		refused := map[netip.Addr]error{}
+		var got []string
+		for _, c := range claims {
+			got = append(got, fmt.Sprint(c.InterfaceUUID, " ", c.Address, " ", c.Gone))
+			switch {
+			case c.Address == netip.MustParseAddr("fd00::bad"):
+				refused[c.Address] = model.Errorf(model.Conflict, "ipv6_address", "leased already")
+			case c.InterfaceUUID == "if-y":
+				calls <- "failed"
+				return nil, errors.New("no store")
+			}
+		}
+		calls <- strings.Join(got, ", ")
+		return refused, nil
+	}
+	for n, at := range map[string]string{"if-x": "dp-0", "if-y": "dp-0", "if-elsewhere": "dp-1"} {
+		w.commit(write(&model.Interface{Meta: model.Meta{UUID: n}, Mode: model.InterfaceVIF}),
+			write(&model.InterfacePort{Meta: model.Meta{UUID: "ifp-" + n[3:]}, InterfaceUUID: n, DatapathUUID: at}))
+	}
+	a := w.dial(t, 1, "a")
+	a.snapshot()
+	const first = `{"interface_uuid":"if-x","mac":"02:00:00:00:00:01","address":"fd00::1","gone":["fd00::2"]}`
+	others := `{"interface_uuid":"if-elsewhere","address":"fd00::3"},{"interface_uuid":"if-none","address":"fd00::4"},{}`
+	for _, c := range []struct{ claims, want string }{
+		{first, "if-x fd00::1 [fd00::2]"},
+		{first + "," + others + `,{"interface_uuid":"if-x","address":"fd00::bad"}`, "if-x fd00::1 [fd00::2], if-x fd00::bad []"},
+		{`{"interface_uuid":"if-y"}`, "failed"},
+		{first, "if-x fd00::1 [fd00::2]"},
+		{"", ""},
+	} {
+		a.sayRaw([]byte(`{"claimed":{"claims":[` + c.claims + "]}}\n"))
+		if got := heard(t, calls); got != c.want {
+			t.Errorf("of %s: %s, want %s", c.claims, got, c.want)
+		}
+	}
+	w.log.saysSoon(t, `address=fd00::bad reason="ipv6_address: leased already"`)
+	w.log.saysSoon(t, "addresses that guests have made cannot be leased to them")
+	a.hangUp()
+	a = w.dial(t, 1, "a")
+	a.snapshot()
+	a.sayRaw([]byte(`{"claimed":{"claims":[` + first + "]}}\n"))
+	if got := heard(t, calls); got != "if-x fd00::1 [fd00::2]" {
+		t.Errorf("on the next stream: %s", got)
+	}
+}
+
+// heard gives what was called.
+func heard(t *testing.T, calls <-chan string) string {
+	t.Helper()
+	select {
+	case got := <-calls:
+		return got
+	case <-time.After(limit):
+		t.Fatal("nothing was called")
+		return ""
+	}
+}
+
+// While leases are being made so many claims wait as one message may have, whatever the agent says.
+func TestClaimsAreBounded(t *testing.T) {
+	w := newWorld(t, calm)
+	sizes, proceed := make(chan int), make(chan struct{})
+	w.claim = func(claims []wire.Claim) (map[netip.Addr]error, error) {
+		sizes <- len(claims)
+		<-proceed
+		return nil, nil
+	}
+	read := make(chan string)
+	w.place = func(string, wire.Ports) ([]wire.Problem, error) {
+		read <- "ports"
+		return nil, nil
+	}
+	w.commit(write(&model.Interface{Meta: model.Meta{UUID: "if-x"}, Mode: model.InterfaceVIF}),
+		write(&model.InterfacePort{Meta: model.Meta{UUID: "ifp-x"}, InterfaceUUID: "if-x", DatapathUUID: "dp-0"}))
+	a := w.dial(t, 1, "a")
+	a.snapshot()
+	claims := make([]wire.Claim, wire.MaxClaims/2+1)
+	for n := range claims {
+		claims[n] = wire.Claim{InterfaceUUID: "if-x", Address: netip.MustParseAddr("fd00::1")}
+	}
+	a.say(wire.FromAgent{Claimed: &wire.Claimed{Claims: claims[:1]}})
+	if n := <-sizes; n != 1 {
+		t.Fatalf("%d claims", n)
+	}
+	for range 5 {
+		a.say(wire.FromAgent{Claimed: &wire.Claimed{Claims: claims}})
+	}
+	a.say(wire.FromAgent{Ports: &wire.Ports{}})
+	heard(t, read) // and so all before it
+	close(proceed)
+	if n := <-sizes; n != wire.MaxClaims {
+		t.Errorf("%d claims waited, want %d", n, wire.MaxClaims)
+	}
+}
+
 // A guest that has come is told to the store, again if the agent says so again, and a failure ends nothing.
 func TestArrived(t *testing.T) {
 	w := newWorld(t, calm)
@@ -628,6 +734,7 @@ func FuzzFromAgent(f *testing.F) {
 	f.Add([]byte(`{"ack":{"revision":1,"problems":[{"uuid":"if-1","reason":"no"}]}}`+"\n"+`{"ports":{"unplaced":["a"],"placed":["if-1"]}}`+"\n{}\n"), true)
 	f.Add([]byte(`{"asked":{"interfaces":["if-1"]}}`+"\n"), true)
 	f.Add([]byte(`{"arrived":{"interfaces":[{"uuid":"if-1","port":"tap0"}]}}`+"\n"), true)
+	f.Add([]byte(`{"claimed":{"claims":[{"interface_uuid":"if-1","mac":"02:00:00:00:00:01","address":"fd00::1","gone":["fd00::2"]}]}}`+"\n"), true)
 	f.Add([]byte(`{"hello":{"version":1,"node_id":"n","dpid":"0x1","instance":"i","uplink":{"mac":"02:00:00:00:00:01","addresses":["10.0.0.1/24"]}}}`+"\n"), false)
 	f.Fuzz(func(t *testing.T, b []byte, greeted bool) {
 		h, err := New(Options{Store: &world{x: span.New(graph.New())}, App: &world{}, Log: quiet})

@@ -208,5 +208,33 @@ type Claim struct {
 	Gone          []netip.Addr `json:"gone,omitempty"` // at most model.MaxClaims
 }
 
+// UnmarshalJSON implements [json.Unmarshaler]. The error names the field whose text is not what it must be.
+func (c *Claim) UnmarshalJSON(b []byte) error {
+	var texts struct {
+		InterfaceUUID string   `json:"interface_uuid"`
+		MAC           string   `json:"mac"`
+		Address       string   `json:"address"`
+		Gone          []string `json:"gone"`
+	}
+	if err := json.Unmarshal(b, &texts); err != nil {
+		return err
+	}
+	*c = Claim{InterfaceUUID: texts.InterfaceUUID}
+	if err := c.MAC.UnmarshalText([]byte(texts.MAC)); err != nil {
+		return fmt.Errorf("mac: %w", err)
+	}
+	if err := c.Address.UnmarshalText([]byte(texts.Address)); err != nil {
+		return fmt.Errorf("address: %w", err)
+	}
+	for _, text := range texts.Gone {
+		a, err := netip.ParseAddr(text)
+		if err != nil {
+			return fmt.Errorf("gone: %w", err)
+		}
+		c.Gone = append(c.Gone, a)
+	}
+	return nil
+}
+
 // MaxClaims bounds the claims of one Claimed.
 const MaxClaims = 1000

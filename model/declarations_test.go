@@ -80,6 +80,7 @@ func fieldOptions(f *Field) string {
 	add(f.Names != "", "names=%s", f.Names)
 	add(f.unique != nil, "unique=%s", strings.Join(f.unique, ","))
 	add(f.uniqueZero != nil, "uniquezero=%s", strings.Join(f.uniqueZero, ","))
+	add(f.indexed != nil, "index=%s", strings.Join(f.indexed, ","))
 	add(f.Alias != "", "alias=%s", f.Alias)
 	add(f.MaxBytes != 255, "bytes=%d", f.MaxBytes)
 	add(f.Lines, "lines")

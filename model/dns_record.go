@@ -19,8 +19,8 @@ const (
 // DNSRecord is a name that a DNS service knows.
 type DNSRecord struct {
 	Meta
-	DNSServiceUUID string     `json:"dns_service_uuid" vn:"required,ref=dns_services,cascade" doc:"The DNS service."`
-	Name           RecordName `json:"name" vn:"required,mutable" doc:"The whole name, with or without the last dot; with *. before it all names below it that there are no others of (RFC 4592). An address stands for its name in in-addr.arpa or ip6.arpa."`
+	DNSServiceUUID string     `json:"dns_service_uuid" vn:"required,ref=dns_services,cascade,index=name" doc:"The DNS service."`
+	Name           RecordName `json:"name" vn:"required,mutable,index=name" doc:"The whole name, with or without the last dot; with *. before it all names below it that there are no others of (RFC 4592). An address stands for its name in in-addr.arpa or ip6.arpa."`
 	Type           string     `json:"type" vn:"default=address,enum=address|cname|ptr|srv|txt,mutable" doc:"address: ipv4_address, ipv6_address or both, by which their names are found too. cname: the name is another one for target. ptr: the name of an address, instead of what would be answered without. srv: target, port, priority and weight of a service (RFC 2782). txt: text."`
 	IPv4Address    netip.Addr `json:"ipv4_address" vn:"ip=4,mutable" doc:"Answer to A. At least one of ipv4_address and ipv6_address is required with type address."`
 	IPv6Address    netip.Addr `json:"ipv6_address" vn:"ip=6,mutable" doc:"Answer to AAAA."`
@@ -91,10 +91,10 @@ func (r *DNSRecord) validate() error {
 
 // checkAlone refuses a name that has a CNAME and anything else (RFC 1034, section 3.6.2).
 func (r *DNSRecord) checkAlone(rd Reader) error {
-	for o := range rd.Referrers(r.DNSServiceUUID, "dns_records.dns_service_uuid") {
+	for o := range rd.Alike(r, "name") {
 		other := o.(*DNSRecord)
 		switch {
-		case other.UUID == r.UUID || other.Name != r.Name:
+		case other.UUID == r.UUID:
 		case r.Type == RecordCNAME:
 			return Errorf(ArgumentError, "type", "cname must be the only record of %s, which has %s of type %s", r.Name, other.UUID, other.Type)
 		case other.Type == RecordCNAME:

@@ -59,6 +59,7 @@ const (
 //	vn:"unique=group"     fields of one group together are unique within the resource, as far as all are set; a group whose
 //	                      name begins with @ is one for all resources that have it
 //	vn:"uniquezero=group" the same, but the empty value counts as a value
+//	vn:"index=group"      objects are found by the values of a group's fields together, which several may share (Reader.Alike)
 //	vn:"alias=old"        an older name of the parameter, read but never written
 type Field struct {
 	Name     string
@@ -79,6 +80,7 @@ type Field struct {
 	OnDelete OnDelete
 
 	unique, uniqueZero []string          // groups
+	indexed            []string          // groups
 	refused            map[string]string // values that there are elsewhere, and why not here
 	domain             bool
 	index              []int
@@ -375,6 +377,8 @@ func fieldsOf(t reflect.Type) []*Field {
 				f.unique = append(f.unique, val)
 			case "uniquezero":
 				f.uniqueZero = append(f.uniqueZero, val)
+			case "index":
+				f.indexed = append(f.indexed, val)
 			default:
 				panic(fmt.Sprintf("model: %s.%s: unknown option %q", t.Name(), sf.Name, key))
 			}

@@ -34,6 +34,8 @@ type Resource struct {
 	Fields, Inputs []*Field
 
 	Uniques []*Unique
+	// Indexes are groups as well, whose values several objects may share.
+	Indexes []*Unique
 	// Refs are the references that the fields declare.
 	Refs []Reference
 
@@ -63,6 +65,8 @@ type Reader interface {
 	Get(uuid string) (Object, bool)
 	// Referrers gives the objects whose field (as "ip_leases.interface_uuid") refers to uuid.
 	Referrers(uuid, field string) iter.Seq[Object]
+	// Alike gives the objects of o's resource that have the values of o in an index, o itself among them if it is there.
+	Alike(o Object, index string) iter.Seq[Object]
 }
 
 // spec is what a resource's file declares beyond its struct.
@@ -93,7 +97,8 @@ func declare[T any, PT interface {
 		Fields: fieldsOf(t), typ: t, after: s.after,
 		new: func() Object { return PT(new(T)) },
 	}
-	r.Uniques = uniquesOf(r.Fields)
+	r.Uniques = uniquesOf(r.Fields, func(f *Field) []string { return f.unique }, func(f *Field) []string { return f.uniqueZero })
+	r.Indexes = uniquesOf(r.Fields, func(f *Field) []string { return f.indexed }, func(*Field) []string { return nil })
 	if s.inputs != nil {
 		r.Inputs = fieldsOf(reflect.TypeOf(s.inputs))
 	}
@@ -350,7 +355,17 @@ func (u *Unique) FieldNames() []string {
 	return names
 }
 
-func uniquesOf(fields []*Field) []*Unique {
+// Index gives the index of that name, and its place in Indexes. There must be one.
+func (r *Resource) Index(name string) (int, *Unique) {
+	for i, u := range r.Indexes {
+		if u.Name == name {
+			return i, u
+		}
+	}
+	panic("model: " + r.Name + " has no index " + name)
+}
+
+func uniquesOf(fields []*Field, set, zero func(*Field) []string) []*Unique {
 	var us []*Unique
 	add := func(name string, f *Field, zero bool) {
 		name, shared := strings.CutPrefix(name, "@")
@@ -363,10 +378,10 @@ func uniquesOf(fields []*Field) []*Unique {
 		us = append(us, &Unique{Name: name, Shared: shared, Fields: []*Field{f}, zero: []bool{zero}})
 	}
 	for _, f := range fields {
-		for _, name := range f.unique {
+		for _, name := range set(f) {
 			add(name, f, false)
 		}
-		for _, name := range f.uniqueZero {
+		for _, name := range zero(f) {
 			add(name, f, true)
 		}
 	}

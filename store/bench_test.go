@@ -31,6 +31,24 @@ func networks(b *testing.B, s *Store, guests int) {
 	create(b, s, nws...)
 }
 
+// BenchmarkRecord makes a record of a service that has so many already, but for the commit.
+func BenchmarkRecord(b *testing.B) {
+	s, _ := run(b, Options{Dir: b.TempDir()})
+	create(b, s, dnsService()...)
+	had := 0
+	for _, records := range []int{10, 1000, 10_000} {
+		addRecords(b, s, had, records)
+		had = records
+		b.Run(fmt.Sprintf("records=%d", records), func(b *testing.B) {
+			for b.Loop() {
+				if _, err := s.run(creating(dnsRecord("", "new.example"))); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 // BenchmarkCreate makes guests' interfaces of four objects, one transaction each.
 func BenchmarkCreate(b *testing.B) {
 	for _, workers := range []int{1, 64} {

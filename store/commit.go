@@ -236,21 +236,25 @@ func (tx *Tx) request(token string) ([]clientv3.Cmp, []clientv3.Op, error) {
 	return tx.guards.compares(l, tx.rev), ops, nil
 }
 
-// takes adds the names of the unique values and the references that a written object has and did not have before.
+// takes adds the names of the unique values, the values of indexes and the references that a written object has and did not have before.
 func takes(w *write, names map[string]struct{}) {
 	r := model.Of(w.new)
-	for _, u := range r.Uniques {
-		k, ok := u.Key(w.new)
-		if !ok {
-			continue
-		}
-		if w.old != nil {
-			if was, ok := u.Key(w.old); ok && was == k {
+	take := func(groups []*model.Unique, name func(*model.Resource, *model.Unique, string) string) {
+		for _, u := range groups {
+			k, ok := u.Key(w.new)
+			if !ok {
 				continue
 			}
+			if w.old != nil {
+				if was, ok := u.Key(w.old); ok && was == k {
+					continue
+				}
+			}
+			names[name(r, u, k)] = struct{}{}
 		}
-		names[valueName(r, u, k)] = struct{}{}
 	}
+	take(r.Uniques, valueName)
+	take(r.Indexes, indexName)
 	for _, ref := range r.Refs {
 		if w.old != nil && ref.Field.Text(w.old) == ref.Field.Text(w.new) {
 			continue

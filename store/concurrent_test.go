@@ -213,7 +213,11 @@ func TestDeletionAgainstReference(t *testing.T) {
 // The commit notices if anything that its function has looked at has changed, also if it was not there.
 func TestReadsAreGuarded(t *testing.T) {
 	a, b := pair(t)
-	reach(t, b, create(t, a, network("nw-a", 1), vif("if-a"), vif("if-b"), macLease("ml-a", "if-a", 1)))
+	reach(t, b, create(t, a, append(dnsService(), network("nw-a", 1), vif("if-a"), vif("if-b"), macLease("ml-a", "if-a", 1))...))
+	alike := func(tx *Tx) {
+		for range tx.Alike(dnsRecord("", "a.example"), "name") {
+		}
+	}
 	macsOf := func(iface string) func(tx *Tx) {
 		return func(tx *Tx) {
 			for range tx.Referrers(iface, "mac_leases.interface_uuid") {
@@ -240,6 +244,10 @@ func TestReadsAreGuarded(t *testing.T) {
 		{"a list", func(tx *Tx) { tx.List(model.Networks) }, creating(network("nw-e", 6))},
 		{"referrers that come", macsOf("if-b"), creating(macLease("ml-c", "if-b", 3))},
 		{"referrers that go", macsOf("if-b"), remove("ml-c")},
+		{"the alike that come", alike, creating(dnsRecord("dnsr-a", "a.example"))},
+		{"the alike that change", alike, func(tx *Tx) error { return tx.Update(dnsRecord("dnsr-a", "b.example")) }},
+		{"the alike that come by a change", alike, func(tx *Tx) error { return tx.Update(dnsRecord("dnsr-a", "a.example")) }},
+		{"the alike that go", alike, remove("dnsr-a")},
 		{"what will be deleted", func(tx *Tx) {
 			if _, err := tx.Delete("if-b"); err != nil {
 				t.Error(err)

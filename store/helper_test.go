@@ -215,6 +215,31 @@ func ipLease(uuid, iface, mac, nw string, addr uint16) *model.IPLease {
 		IPv4Address: netip.AddrFrom4([4]byte{10, 0, byte(addr >> 8), byte(addr)})}
 }
 
+// dnsService gives the service of names that records are of.
+func dnsService() []model.Object {
+	return []model.Object{
+		&model.Interface{Meta: model.Meta{UUID: "if-dns"}, Mode: model.InterfaceSimulated},
+		&model.NetworkService{Meta: model.Meta{UUID: "ns-dns"}, Mode: model.ServiceDNS, InterfaceUUID: "if-dns"},
+		&model.DNSService{Meta: model.Meta{UUID: "dnss-a"}, NetworkServiceUUID: "ns-dns"},
+	}
+}
+
+func dnsRecord(uuid, name string) *model.DNSRecord {
+	return &model.DNSRecord{Meta: model.Meta{UUID: uuid}, DNSServiceUUID: "dnss-a", Name: model.RecordName(name), Type: model.RecordTXT, Text: "text"}
+}
+
+// addRecords adds the records from the n-th to the m-th.
+func addRecords(t testing.TB, s *Store, n, m int) {
+	t.Helper()
+	for n < m {
+		var os []model.Object
+		for ; n < m && len(os) < 1000; n++ {
+			os = append(os, dnsRecord("", fmt.Sprintf("n%d.example", n)))
+		}
+		create(t, s, os...)
+	}
+}
+
 func datapath(uuid string, dpid model.DPID) *model.Datapath {
 	return &model.Datapath{Meta: model.Meta{UUID: uuid}, DisplayName: uuid, NodeID: uuid, DPID: dpid}
 }

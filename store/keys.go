@@ -26,7 +26,7 @@ const format = 2
 //
 // Nothing that follows from the objects is stored. That no two objects have the same unique values, and that nothing refers
 // to what is gone, every transaction sees in its copy; guards make that hold until its commit: who takes a value, or comes
-// to refer to an object, writes the guard of its name, and who relied on nobody doing so compares it. Two names with one
+// to refer to an object or to have the values of an index, writes the guard of its name, and who relied on nobody doing so compares it. Two names with one
 // guard cost a needless second attempt now and then, and a new uniqueness group costs nothing.
 type layout string
 
@@ -59,6 +59,11 @@ func valueName(r *model.Resource, u *model.Unique, key string) string {
 		return "value//" + u.Name + "/" + key
 	}
 	return "value/" + r.Plural + "/" + u.Name + "/" + key
+}
+
+// indexName is the name of values in an index.
+func indexName(r *model.Resource, u *model.Unique, key string) string {
+	return "index/" + r.Plural + "/" + u.Name + "/" + key
 }
 
 // referenceName is the name of all references to an object.

@@ -78,6 +78,31 @@ func (tx *Tx) Referrers(uuid, ref string) iter.Seq[model.Object] {
 	}
 }
 
+// Alike gives the objects of o's resource, o or not, that have the values of o in an index.
+func (tx *Tx) Alike(o model.Object, index string) iter.Seq[model.Object] {
+	return func(yield func(model.Object) bool) {
+		r := model.Of(o)
+		_, u := r.Index(index)
+		if k, ok := u.Key(o); ok {
+			tx.guards.value(indexName(r, u, k))
+		}
+		for o := range tx.base.Alike(o, index) {
+			if _, ok := tx.writes[o.Base().UUID]; ok {
+				continue
+			}
+			tx.guards.object(o.Base().UUID, o)
+			if !yield(o) {
+				return
+			}
+		}
+		for o := range tx.over.Alike(o, index) {
+			if !yield(o) {
+				return
+			}
+		}
+	}
+}
+
 // ByUnique gives the object of the resource that has these values in the uniqueness group, nil if there is none; the values are
 // the text forms in the order of the group's fields.
 func (tx *Tx) ByUnique(r *model.Resource, group string, values ...string) model.Object {

@@ -215,6 +215,43 @@ func TestCascade(t *testing.T) {
 	consistent(t, s)
 }
 
+// The rule of a CNAME, which is alone at its name, looks at the records of that name alone, however many others the service has; it goes by what the transaction has written.
+func TestAloneAtItsName(t *testing.T) {
+	s, _ := run(t, Options{Dir: t.TempDir()})
+	create(t, s, append(dnsService(), dnsRecord("dnsr-a", "a.example"))...)
+	cname := func(uuid, name string) *model.DNSRecord {
+		r := dnsRecord(uuid, name)
+		r.Type, r.Text, r.Target = model.RecordCNAME, "", "other.example"
+		return r
+	}
+	looks := func() int {
+		tx, err := s.run(creating(dnsRecord("", "new.example")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tx.guards.len()
+	}
+	few := looks()
+	addRecords(t, s, 0, 10_000)
+	if many := looks(); many != few {
+		t.Errorf("a creation looks at %d things with 10,000 records, at %d with one", many, few)
+	}
+	_, err := s.Update(t.Context(), creating(cname("", "a.example")))
+	refused(t, err, model.ArgumentError, "type")
+	_, err = s.Update(t.Context(), creating(cname("", "c.example"), dnsRecord("", "c.example")))
+	refused(t, err, model.ArgumentError, "type")
+	_, err = s.Update(t.Context(), func(tx *Tx) error {
+		return errors.Join(tx.Create(cname("dnsr-c", "n1.example")), tx.Update(dnsRecord("dnsr-a", "n2.example")))
+	})
+	refused(t, err, model.ArgumentError, "type")
+	update(t, s, func(tx *Tx) error { // the name becomes free in the same transaction
+		return errors.Join(tx.Create(cname("dnsr-c", "a.example")), tx.Update(dnsRecord("dnsr-a", "b.example")))
+	})
+	_, err = s.Update(t.Context(), func(tx *Tx) error { return tx.Update(dnsRecord("dnsr-a", "a.example")) })
+	refused(t, err, model.ArgumentError, "name")
+	consistent(t, s)
+}
+
 // seqs is a set of objects with made-up references, for rules that no resource of the model has yet.
 type seqs map[string][]model.Object
 

@@ -22,6 +22,10 @@ func (o objects) Referrers(string, string) iter.Seq[model.Object] {
 	return func(func(model.Object) bool) {}
 }
 
+func (o objects) Alike(model.Object, string) iter.Seq[model.Object] {
+	return func(func(model.Object) bool) {}
+}
+
 // Role x binding x object: what is read and written, and what the refusal says.
 func TestMatrix(t *testing.T) {
 	meta := func(uuid, tenant string) model.Meta { return model.Meta{UUID: uuid, TenantUUID: tenant} }

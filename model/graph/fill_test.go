@@ -61,6 +61,42 @@ func uuids(g *Graph, uuid, ref string) []string {
 	return us
 }
 
+// Alike finds what a look at all objects finds, whatever was put, changed and deleted.
+func TestAlike(t *testing.T) {
+	g := New()
+	record := func(n, service, name int) *model.DNSRecord {
+		return &model.DNSRecord{Meta: model.Meta{UUID: fmt.Sprintf("dnsr-%d", n), ID: uint32(n + 1)}, DNSServiceUUID: fmt.Sprintf("dnss-%d", service), Name: model.RecordName(fmt.Sprintf("n%d.example", name))}
+	}
+	for range 2000 {
+		if n := rand.IntN(100); rand.IntN(3) == 0 {
+			g.Delete(record(n, 0, 0).UUID)
+		} else {
+			g.Put(record(n, rand.IntN(3), rand.IntN(5)))
+		}
+		o := record(0, rand.IntN(3), rand.IntN(5))
+		var want, got []string
+		for _, other := range g.List(model.DNSRecords) {
+			if r := other.(*model.DNSRecord); r.DNSServiceUUID == o.DNSServiceUUID && r.Name == o.Name {
+				want = append(want, r.UUID)
+			}
+		}
+		for other := range g.Alike(o, "name") {
+			got = append(got, other.Base().UUID)
+		}
+		slices.Sort(want)
+		slices.Sort(got)
+		if d := cmp.Diff(want, got); d != "" {
+			t.Fatalf("%s of %s: -scan +index:\n%s", o.Name, o.DNSServiceUUID, d)
+		}
+	}
+	for n := range 100 {
+		g.Delete(record(n, 0, 0).UUID)
+	}
+	if left := g.tables[model.DNSRecords].indexes[0]; len(left) > 0 {
+		t.Errorf("of no objects the index has %v", left)
+	}
+}
+
 func TestMembers(t *testing.T) {
 	var m members
 	want := map[string]struct{}{}

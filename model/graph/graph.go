@@ -29,8 +29,9 @@ type Graph struct {
 }
 
 type table struct {
-	order   []model.Object      // by id
-	uniques []map[string]string // as the resource's Uniques; of a shared group, the one that all have
+	order   []model.Object        // by id
+	uniques []map[string]string   // as the resource's Uniques; of a shared group, the one that all have
+	indexes []map[string]*members // as the resource's Indexes
 }
 
 type refKey struct {
@@ -61,6 +62,9 @@ func sized(sizes map[*model.Resource]int) *Graph {
 			}
 			t.uniques = append(t.uniques, m)
 		}
+		for range r.Indexes {
+			t.indexes = append(t.indexes, make(map[string]*members, sizes[r]))
+		}
 		g.tables[r] = t
 	}
 	return g
@@ -80,15 +84,14 @@ func (g *Graph) Put(o model.Object) (old model.Object) {
 			t.uniques[i][k] = uuid
 		}
 	}
+	for i, u := range r.Indexes {
+		if k, ok := u.Key(o); ok {
+			join(t.indexes[i], k, uuid)
+		}
+	}
 	for _, ref := range r.Refs {
 		for target := range ref.Targets(o) {
-			k := refKey{target, ref.Name}
-			m := g.refs[k]
-			if m == nil {
-				m = &members{}
-				g.refs[k] = m
-			}
-			m.add(uuid)
+			join(g.refs, refKey{target, ref.Name}, uuid)
 		}
 	}
 	if old != nil && old.Base().ID == o.Base().ID {
@@ -123,13 +126,30 @@ func (g *Graph) unindex(r *model.Resource, o model.Object) {
 			delete(t.uniques[i], k)
 		}
 	}
+	for i, u := range r.Indexes {
+		if k, ok := u.Key(o); ok {
+			leave(t.indexes[i], k, o.Base().UUID)
+		}
+	}
 	for _, ref := range r.Refs {
 		for target := range ref.Targets(o) {
-			k := refKey{target, ref.Name}
-			if m := g.refs[k]; m != nil && m.remove(o.Base().UUID) {
-				delete(g.refs, k)
-			}
+			leave(g.refs, refKey{target, ref.Name}, o.Base().UUID)
 		}
+	}
+}
+
+func join[K comparable](sets map[K]*members, k K, uuid string) {
+	m := sets[k]
+	if m == nil {
+		m = &members{}
+		sets[k] = m
+	}
+	m.add(uuid)
+}
+
+func leave[K comparable](sets map[K]*members, k K, uuid string) {
+	if m := sets[k]; m != nil && m.remove(uuid) {
+		delete(sets, k)
 	}
 }
 
@@ -156,8 +176,11 @@ func Lookup[T model.Object](g *Graph, uuid string) (T, bool) {
 // Referrers gives the objects whose reference of that name ("ip_leases.interface_uuid") points at uuid, in no order. The
 // set may not be changed during the iteration.
 func (g *Graph) Referrers(uuid, ref string) iter.Seq[model.Object] {
+	return g.these(g.refs[refKey{uuid, ref}])
+}
+
+func (g *Graph) these(m *members) iter.Seq[model.Object] {
 	return func(yield func(model.Object) bool) {
-		m := g.refs[refKey{uuid, ref}]
 		if m == nil {
 			return
 		}
@@ -167,6 +190,17 @@ func (g *Graph) Referrers(uuid, ref string) iter.Seq[model.Object] {
 			}
 		}
 	}
+}
+
+// Alike gives the objects of o's resource that have the values of o in an index, in no order, whether o is in the set or not. The set may not be changed during the iteration.
+func (g *Graph) Alike(o model.Object, index string) iter.Seq[model.Object] {
+	r := model.Of(o)
+	i, u := r.Index(index)
+	k, ok := u.Key(o)
+	if !ok {
+		return g.these(nil)
+	}
+	return g.these(g.tables[r].indexes[i][k])
 }
 
 // Children is Referrers with the objects' type, sorted by id: Children[*model.IPLease](g, "if-a", "ip_leases.interface_uuid").

@@ -178,7 +178,7 @@ func (a *applier) tellApplied(w *work) {
 func (a *applier) problemsWith(w *work) []wire.Problem {
 	problems := maps.Clone(a.refused)
 	maps.Copy(problems, w.problems)
-	for _, found := range []map[string]string{a.services.prober.problems(), a.services.dhcp.problems()} {
+	for _, found := range []map[string]string{a.services.prober.problems(), a.services.dhcp.tenants.problems()} {
 		for uuid, reason := range found {
 			if before := problems[uuid]; before != "" {
 				reason = before + "; " + reason

@@ -19,12 +19,17 @@ type dhcpService struct {
 	*desk
 	verdicts verdicts[dhcp.Verdict]
 	askers   askers
-	tenants  tenants
+	tenants  *tenants
 	clients  recall[sender, *dhcpClient]
 }
 
 func newDHCPService(d *desk) *dhcpService {
-	return &dhcpService{desk: d, tenants: tenants{log: d.log, tell: func(string, bool) {}}}
+	return &dhcpService{desk: d, tenants: &tenants{log: d.log, tell: func(string, bool) {}}}
+}
+
+// words are what clients' messages say of their leases.
+var words = map[dhcp.Verdict]word{
+	dhcp.AckSelecting: taken, dhcp.AckInitReboot: used, dhcp.AckRenewing: used, dhcp.AckRebinding: used, dhcp.Released: released, dhcp.Declined: declined,
 }
 
 func (s *dhcpService) handle(ctx context.Context, now time.Time, p ovs.Packet) string {
@@ -39,13 +44,10 @@ func (s *dhcpService) handle(ctx context.Context, now time.Time, p ovs.Packet) s
 }
 
 func (s *dhcpService) tick(_ context.Context, now time.Time) {
-	if s.tenants.expire(now, s.holds) {
+	if s.tenants.expire(now, s.replica.holds) {
 		s.wake()
 	}
 }
-
-// problems gives what clients have found wrong with leases, by uuid.
-func (s *dhcpService) problems() map[string]string { return s.tenants.problems() }
 
 // answer gives the answer to a question, nil for none.
 func (s *dhcpService) answer(p ovs.Packet, now time.Time) []byte {
@@ -65,7 +67,7 @@ func (s *dhcpService) answer(p ovs.Packet, now time.Time) []byte {
 	switch {
 	case verdict == dhcp.UnknownClient && p.Network == 0:
 		s.unleased(p)
-	case c != nil && s.tenants.heard(c, verdict, now):
+	case c != nil && words[verdict] != 0 && s.tenants.heard(c.held, words[verdict], now):
 		s.wake()
 	}
 	return reply
@@ -73,11 +75,8 @@ func (s *dhcpService) answer(p ovs.Packet, now time.Time) []byte {
 
 // dhcpClient is who asks, with the lease that the question is about.
 type dhcpClient struct {
-	iface     string // uuid
-	lease     string // uuid
-	addr      netip.Addr
-	leaseTime time.Duration
-	binding   *dhcp.Binding // what DHCP says
+	held
+	binding *dhcp.Binding // what DHCP says
 }
 
 // client gives who has sent the packet; nil if the MAC address has no lease there or no service is for it.
@@ -99,7 +98,7 @@ func (s *dhcpService) client(in *compile.Input, p *ovs.Packet, mac model.MAC) *d
 			s.log.Warn("a DHCP client cannot be configured", "interface", i.UUID, "error", err)
 			return nil
 		}
-		return &dhcpClient{i.UUID, l.Base().UUID, a.Addr, c.Lease, b}
+		return &dhcpClient{held{i.UUID, l.Base().UUID, a.Addr, c.Lease, c.Lease / 2}, b}
 	}
 	return nil
 }
@@ -205,9 +204,9 @@ func dhcpConfig(in *compile.Input, i *model.Interface, mac model.MAC, a compile.
 }
 
 // holds reports whether the interface has the lease with that address.
-func (s *dhcpService) holds(c *dhcpClient) bool {
-	s.replica.mu.RLock()
-	defer s.replica.mu.RUnlock()
-	l, ok := graph.Lookup[*model.IPLease](s.replica.in.X.Graph(), c.lease)
-	return ok && l.InterfaceUUID == c.iface && l.Addr() == c.addr
+func (r *replica) holds(h held) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	l, ok := graph.Lookup[*model.IPLease](r.in.X.Graph(), h.lease)
+	return ok && l.InterfaceUUID == h.iface && l.Addr() == h.addr
 }

@@ -16,17 +16,23 @@ import (
 type dhcp6Service struct {
 	*desk
 	verdicts verdicts[dhcp6.Verdict]
-	bindings recall[sender, *dhcp6.Binding]
+	tenants  *tenants
+	clients  recall[sender, *dhcp6Client]
 }
 
-func (s *dhcp6Service) handle(ctx context.Context, _ time.Time, p ovs.Packet) string {
-	reply, verdict := dhcp6.Respond(p.Data, func(client model.MAC) *dhcp6.Binding {
-		return s.bindings.get(s.replica, sender{p.Ingress, p.Network, client}, func(in *compile.Input) (*dhcp6.Binding, bool) {
-			b := s.binding(in, &p, client)
-			return b, b != nil
-		})
-	})
-	s.verdicts.add(verdict)
+// words6 are what clients' messages say of their leases.
+var words6 = map[dhcp6.Verdict]word{
+	dhcp6.ReplyRapid: taken, dhcp6.ReplyRequest: taken, dhcp6.ReplyRenew: used, dhcp6.ReplyRebind: used, dhcp6.ReplyRelease: released, dhcp6.ReplyDecline: declined,
+}
+
+// dhcp6Client is who asks, with its leases.
+type dhcp6Client struct {
+	leases  []held
+	binding *dhcp6.Binding // what DHCPv6 says
+}
+
+func (s *dhcp6Service) handle(ctx context.Context, now time.Time, p ovs.Packet) string {
+	reply := s.answer(p, now)
 	if reply == nil {
 		return "" // counted by verdict
 	}
@@ -36,10 +42,34 @@ func (s *dhcp6Service) handle(ctx context.Context, _ time.Time, p ovs.Packet) st
 	return ""
 }
 
+// answer gives the answer to a question, nil for none.
+func (s *dhcp6Service) answer(p ovs.Packet, now time.Time) []byte {
+	var c *dhcp6Client
+	reply, verdict, own := dhcp6.Respond(p.Data, func(mac model.MAC) *dhcp6.Binding {
+		c = s.clients.get(s.replica, sender{p.Ingress, p.Network, mac}, func(in *compile.Input) (*dhcp6Client, bool) {
+			c := s.client(in, &p, mac)
+			return c, c != nil
+		})
+		if c == nil {
+			return nil
+		}
+		return c.binding
+	})
+	s.verdicts.add(verdict)
+	if w := words6[verdict]; w != 0 {
+		for _, l := range c.leases {
+			if slices.Contains(own, l.addr) && s.tenants.heard(l, w, now) {
+				s.wake()
+			}
+		}
+	}
+	return reply
+}
+
 func (*dhcp6Service) tick(context.Context, time.Time) {}
 
-// binding gives what DHCPv6 says to the guest that has sent the packet, nil if it has no IPv6 address there or no service is for it.
-func (s *dhcp6Service) binding(in *compile.Input, p *ovs.Packet, mac model.MAC) *dhcp6.Binding {
+// client gives who has sent the packet, nil if it has no IPv6 address there or no service is for it.
+func (s *dhcp6Service) client(in *compile.Input, p *ovs.Packet, mac model.MAC) *dhcp6Client {
 	guest, at := guestAt(in, p.Ingress, p.Network, mac)
 	if guest == nil {
 		return nil
@@ -54,7 +84,14 @@ func (s *dhcp6Service) binding(in *compile.Input, p *ovs.Packet, mac model.MAC) 
 				s.log.Warn("a DHCPv6 client cannot be configured", "interface", guest.UUID, "error", err)
 				return nil
 			}
-			return b
+			c := &dhcp6Client{binding: b}
+			lease, renew := b.Times()
+			for _, a := range at.Addrs {
+				if l, ok := leaseByID(in.X.Graph(), a.Lease); ok && a.Is6() && a.Network == n {
+					c.leases = append(c.leases, held{guest.UUID, l.UUID, a.Addr, lease, renew})
+				}
+			}
+			return c
 		}
 	}
 	return nil

@@ -343,40 +343,46 @@ func TestDHCPTenants(t *testing.T) {
 	now = now.Add(releaseAgain)
 	release()
 	expect("later", gone)
+	select_()
+	select_()
+	expect("asked for before the manager has heard", used)
+	now = now.Add(releaseAgain)
+	release()
+	expect("given back again", gone)
 
 	decline()
-	if p := s.problems()["il-b"]; !strings.Contains(p, "10.0.0.1") || woken != 1 {
+	if p := s.tenants.problems()["il-b"]; !strings.Contains(p, "10.0.0.1") || woken != 1 {
 		t.Errorf("problem %q, woken %d", p, woken)
 	}
 	select_()
 	decline()
-	if len(s.problems()) != 1 || woken != 1 {
-		t.Errorf("declined again: %v, woken %d", s.problems(), woken)
+	if len(s.tenants.problems()) != 1 || woken != 1 {
+		t.Errorf("declined again: %v, woken %d", s.tenants.problems(), woken)
 	}
 	rebind()
-	if len(s.problems()) != 0 || woken != 2 {
-		t.Errorf("renewed: %v, woken %d", s.problems(), woken)
+	if len(s.tenants.problems()) != 0 || woken != 2 {
+		t.Errorf("renewed: %v, woken %d", s.tenants.problems(), woken)
 	}
 	decline()
 	s.tick(t.Context(), now.Add(declinedFor))
-	if len(s.problems()) != 1 || woken != 3 {
-		t.Errorf("not so long ago: %v, woken %d", s.problems(), woken)
+	if len(s.tenants.problems()) != 1 || woken != 3 {
+		t.Errorf("not so long ago: %v, woken %d", s.tenants.problems(), woken)
 	}
 	s.tick(t.Context(), now.Add(declinedFor+time.Second))
-	if len(s.problems()) != 0 || woken != 4 {
-		t.Errorf("long ago: %v, woken %d", s.problems(), woken)
+	if len(s.tenants.problems()) != 0 || woken != 4 {
+		t.Errorf("long ago: %v, woken %d", s.tenants.problems(), woken)
 	}
 	now = now.Add(2 * declinedFor)
 	decline()
 	r.change(2, nil, []string{"il-b"})
 	s.tick(t.Context(), now)
-	if len(s.problems()) != 0 || len(s.tenants.last) != 0 {
-		t.Errorf("without the lease: %v", s.problems())
+	if len(s.tenants.problems()) != 0 || len(s.tenants.last) != 0 {
+		t.Errorf("without the lease: %v", s.tenants.problems())
 	}
 	if n := strings.Count(logged.String(), "found another station"); n != 2 {
 		t.Errorf("%d lines of what came in two minutes: %s", n, logged.String())
 	}
-	if s.verdicts.of(dhcp.Declined) != 4 || s.verdicts.of(dhcp.Released) != 3 {
+	if s.verdicts.of(dhcp.Declined) != 4 || s.verdicts.of(dhcp.Released) != 4 {
 		t.Error("not counted")
 	}
 }
@@ -384,21 +390,21 @@ func TestDHCPTenants(t *testing.T) {
 func TestTenantsAreBounded(t *testing.T) {
 	var n int
 	ts := tenants{tell: func(string, bool) { n++ }}
-	client := func(n uint32) *dhcpClient {
+	client := func(n uint32) held {
 		a := binary.BigEndian.AppendUint32(nil, n)
-		return &dhcpClient{iface: "if-a", lease: string(a), addr: netip.AddrFrom4([4]byte(a)), leaseTime: time.Hour}
+		return held{"if-a", string(a), netip.AddrFrom4([4]byte(a)), time.Hour, time.Hour / 2}
 	}
 	for k := range uint32(2 * maxTenants) {
-		ts.heard(client(k), dhcp.AckRenewing, start)
+		ts.heard(client(k), used, start)
 	}
 	if len(ts.last) != maxTenants || n != maxTenants {
 		t.Errorf("%d are remembered, %d told", len(ts.last), n)
 	}
-	ts.heard(client(1<<20), dhcp.AckRenewing, start.Add(2*time.Hour))
+	ts.heard(client(1<<20), used, start.Add(2*time.Hour))
 	if len(ts.last) != 1 {
 		t.Errorf("%d are remembered that are long over", len(ts.last))
 	}
-	ts.expire(start.Add(4*time.Hour), func(*dhcpClient) bool { return true })
+	ts.expire(start.Add(4*time.Hour), func(held) bool { return true })
 	if len(ts.last) != 0 {
 		t.Errorf("%d are left", len(ts.last))
 	}

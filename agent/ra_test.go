@@ -2,15 +2,18 @@ package agent
 
 import (
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv6"
 	"github.com/mdlayher/ndp"
 
+	"github.com/openvnet/openvnet/dataplane/ovs"
 	"github.com/openvnet/openvnet/dataplane/ovs/ovstest"
 	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/services/frame"
@@ -193,4 +196,61 @@ func TestDHCP6FollowsTheObjects(t *testing.T) {
 	n.IPv6Addressing = model.AddressingStateless
 	b.change([]model.Object{&n})
 	is("NoAddrsAvail [fd00:6::53] [a.example]")
+}
+
+// question6 is a message of DHCPv6 of a guest as a frame.
+func question6(t *testing.T, from model.MAC, kind dhcpv6.MessageType, mods ...dhcpv6.Modifier) []byte {
+	t.Helper()
+	m, err := dhcpv6.NewSolicit(net.HardwareAddr(from[:]), mods...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.MessageType = kind
+	return frame.Datagram6{
+		Ethernet: frame.Ethernet{Src: from, Dst: model.MAC{0x33, 0x33, 0, 1, 0, 2}},
+		IP:       frame.IPv6{HopLimit: 1, Src: from.LinkLocal(), Dst: netip.MustParseAddr("ff02::1:2")},
+		UDP:      frame.UDP{SrcPort: 546, DstPort: 547}, Payload: m.ToBytes(),
+	}.Encode()
+}
+
+// What clients of DHCPv6 say of their leases reaches the manager, of those leases that a message names.
+func TestDHCP6Tenants(t *testing.T) {
+	r := newReplica()
+	second := addressed6(2, "nw-a", "fd00:6::11")
+	second.InterfaceUUID, second.MACLeaseUUID = "if-b", "ml-b"
+	r.load("store", "dp-0", 1, append(six(model.AddressingStateful), second), true)
+	r.setPorts(bridge(port("p1", "", 11)))
+	var said []string
+	d := &desk{replica: r, log: slog.New(slog.DiscardHandler), wake: func() {}}
+	s := &dhcp6Service{desk: d, tenants: newDHCPService(d).tenants}
+	s.tenants.tell = func(lease string, released bool) { said = append(said, fmt.Sprint(lease, " ", released)) }
+	server := dhcpv6.WithServerID(&dhcpv6.DUIDLL{HWType: 1, LinkLayerAddr: net.HardwareAddr{2, 0, 0, 0, 0, 99}})
+	naming := dhcpv6.WithIANA(dhcpv6.OptIAAddress{IPv6Addr: net.ParseIP("fd00:6::11")})
+	now := start
+	for _, step := range []struct {
+		kind  dhcpv6.MessageType
+		after time.Duration
+		mods  []dhcpv6.Modifier
+		want  []string
+	}{
+		{dhcpv6.MessageTypeSolicit, 0, nil, nil},
+		{dhcpv6.MessageTypeRequest, 0, []dhcpv6.Modifier{server}, []string{"il-sixb false", "il-sixc false"}},
+		{dhcpv6.MessageTypeRenew, 5 * time.Hour, []dhcpv6.Modifier{server, naming}, nil},
+		{dhcpv6.MessageTypeRenew, time.Hour, []dhcpv6.Modifier{server, naming}, []string{"il-sixb false", "il-sixc false"}},
+		{dhcpv6.MessageTypeRelease, 0, []dhcpv6.Modifier{server, naming}, []string{"il-sixc true"}},
+		{dhcpv6.MessageTypeRequest, 0, []dhcpv6.Modifier{server}, []string{"il-sixc false"}},
+		{dhcpv6.MessageTypeDecline, 0, []dhcpv6.Modifier{server, naming}, nil},
+	} {
+		now = now.Add(step.after)
+		said = nil
+		if s.answer(ovs.Packet{Ingress: 1, Network: 100, Data: question6(t, mac(1), step.kind, step.mods...)}, now) == nil {
+			t.Errorf("%s is not answered", step.kind)
+		}
+		if !slices.Equal(said, step.want) {
+			t.Errorf("%s: said %v, want %v", step.kind, said, step.want)
+		}
+	}
+	if p := s.tenants.problems(); len(p) != 1 || !strings.Contains(p["il-sixc"], "fd00:6::11") {
+		t.Errorf("declined: %v", p)
+	}
 }

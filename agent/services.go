@@ -45,7 +45,7 @@ func newServices(d *desk) *services {
 		desk: d, workers: map[*lane]worker{},
 		dhcp: newDHCPService(d), dns: newDNSService(d), teller: t, nextHops: newNextHops(d, t), learner: newLearner(d), prober: &prober{desk: d}, arrivals: &arrivals{desk: d}, announcer: newAnnouncer(d), metadata: newMetadataService(d),
 	}
-	s.dhcp6, s.routers, s.claims = &dhcp6Service{desk: d}, newRouterService(d), newClaims(d)
+	s.dhcp6, s.routers, s.claims = &dhcp6Service{desk: d, tenants: s.dhcp.tenants}, newRouterService(d), newClaims(d)
 	add := func(c pipeline.PuntClass, work service, every time.Duration) {
 		l := newLane(c)
 		s.lanes = append(s.lanes, l)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -26,22 +27,37 @@ type tenants struct {
 	last map[string]*tenant // by uuid of the lease
 }
 
+// word is what a client says of a lease.
+type word uint8
+
+const (
+	taken    word = iota + 1 // it was offered the lease, and takes it
+	used                     // it goes on using it
+	released                 // it gives it back
+	declined                 // it has found another station at the address
+)
+
+// held is a lease that a client has.
+type held struct {
+	iface     string // uuid
+	lease     string // uuid
+	addr      netip.Addr
+	leaseTime time.Duration
+	renew     time.Duration // after which the client renews it
+}
+
 type tenant struct {
-	dhcpClient
+	held
 	heardAt           time.Time
 	declined          time.Time // the last DECLINE, zero for none that counts
 	renewed, released time.Time // when the manager was told
+	back              bool      // that it was given back is the last that the manager was told
 
 	saidDeclined, saidReleased time.Time
 }
 
-// heard takes what became of a client's message, and reports whether what is wrong with leases has changed.
-func (t *tenants) heard(c *dhcpClient, v dhcp.Verdict, now time.Time) (news bool) {
-	switch v {
-	case dhcp.AckSelecting, dhcp.AckInitReboot, dhcp.AckRenewing, dhcp.AckRebinding, dhcp.Released, dhcp.Declined:
-	default:
-		return false
-	}
+// heard takes what a client says of a lease, and reports whether what is wrong with leases has changed.
+func (t *tenants) heard(c held, w word, now time.Time) (news bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e := t.of(c, now)
@@ -49,18 +65,18 @@ func (t *tenants) heard(c *dhcpClient, v dhcp.Verdict, now time.Time) (news bool
 		return false
 	}
 	e.heardAt = now
-	switch v {
-	case dhcp.Declined:
+	switch w {
+	case declined:
 		news = e.declined.IsZero()
 		e.declined = now
 		if now.Sub(e.saidDeclined) >= sayAgain {
 			e.saidDeclined = now
 			t.log.Warn("a DHCP client found another station at its address", e.attrs()...)
 		}
-	case dhcp.Released:
+	case released:
 		news, e.declined = !e.declined.IsZero(), time.Time{}
 		if now.Sub(e.released) >= releaseAgain {
-			e.released = now
+			e.released, e.back = now, true
 			t.tell(c.lease, true)
 		}
 		if now.Sub(e.saidReleased) >= sayAgain {
@@ -68,13 +84,13 @@ func (t *tenants) heard(c *dhcpClient, v dhcp.Verdict, now time.Time) (news bool
 			t.log.Info("a DHCP client gave its address back", e.attrs()...)
 		}
 	default:
-		// A client that has declined is offered the address again, and acknowledged before it looks again; who renews uses it.
-		if v != dhcp.AckSelecting {
+		// A client that has declined is offered the address again, and takes it before it looks again; who renews uses it.
+		if w != taken {
 			news, e.declined = !e.declined.IsZero(), time.Time{}
 		}
-		// Clients renew at half of the time, not to the second.
-		if c.leaseTime != dhcp.Infinite && now.Sub(e.renewed) >= c.leaseTime/2-c.leaseTime/8 {
-			e.renewed = now
+		// Clients do not renew to the second. One that has given the lease back and asks again is answered before the manager has heard of either.
+		if c.leaseTime != dhcp.Infinite && now.Sub(e.renewed) >= c.renew-c.renew/4 || e.back {
+			e.renewed, e.back = now, false
 			t.tell(c.lease, false)
 		}
 	}
@@ -82,9 +98,9 @@ func (t *tenants) heard(c *dhcpClient, v dhcp.Verdict, now time.Time) (news bool
 }
 
 // of gives what is remembered of the client's lease. If there are too many, nothing is.
-func (t *tenants) of(c *dhcpClient, now time.Time) *tenant {
+func (t *tenants) of(c held, now time.Time) *tenant {
 	if e := t.last[c.lease]; e != nil && e.iface == c.iface && e.addr == c.addr {
-		e.leaseTime = c.leaseTime
+		e.leaseTime, e.renew = c.leaseTime, c.renew
 		return e
 	}
 	if t.last == nil {
@@ -96,7 +112,7 @@ func (t *tenants) of(c *dhcpClient, now time.Time) *tenant {
 			return nil
 		}
 	}
-	e := &tenant{dhcpClient: *c}
+	e := &tenant{held: c}
 	t.last[c.lease] = e
 	return e
 }
@@ -111,11 +127,11 @@ func (e *tenant) attrs() []any {
 }
 
 // expire forgets what is over or of leases that are no more, and reports whether what is wrong with leases has changed.
-func (t *tenants) expire(now time.Time, holds func(*dhcpClient) bool) (news bool) {
+func (t *tenants) expire(now time.Time, holds func(held) bool) (news bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for lease, e := range t.last {
-		if e.over(now) || !e.declined.IsZero() && !holds(&e.dhcpClient) {
+		if e.over(now) || !e.declined.IsZero() && !holds(e.held) {
 			news = news || !e.declined.IsZero()
 			delete(t.last, lease)
 		} else if !e.declined.IsZero() && now.Sub(e.declined) > declinedFor {
@@ -132,7 +148,7 @@ func (t *tenants) problems() map[string]string {
 	out := map[string]string{}
 	for lease, e := range t.last {
 		if !e.declined.IsZero() {
-			out[lease] = fmt.Sprintf("the guest of %s does not use %s: it found another station there (DHCPDECLINE)", e.iface, e.addr)
+			out[lease] = fmt.Sprintf("the guest of %s does not use %s: it found another station there (DHCP DECLINE)", e.iface, e.addr)
 		}
 	}
 	return out

@@ -101,6 +101,11 @@ func NewBinding(c Config) (*Binding, error) {
 	return b, nil
 }
 
+// Times gives for how long the client has its addresses, and after what time it renews them (T1).
+func (b *Binding) Times() (lease, renew time.Duration) {
+	return time.Duration(b.valid) * time.Second, time.Duration(b.renew) * time.Second
+}
+
 // DUID gives the identifier of a server by its MAC address, which stays what it is (DUID-LL, RFC 8415, 11.4).
 func DUID(m model.MAC) []byte { return append([]byte{0, 3, 0, 1}, m[:]...) }
 

@@ -30,32 +30,33 @@ type Lookup func(client model.MAC) *Binding
 
 // Respond answers one frame, from the Ethernet header on, of an interface that the caller knows; the reply is to leave
 // through that same interface. A reply comes with an answering verdict, and with no other. The reply keeps a VLAN tag
-// of the frame. Whether the frame's destination MAC address is the server's is the caller's to have decided.
+// of the frame. Whether the frame's destination MAC address is the server's is the caller's to have decided. own are the
+// client's addresses that it takes, goes on using, gives back or declines by a message with such a verdict, not to be changed.
 //
 // It reads f only during the call and is safe for concurrent use if lookup is. lookup is called at most once, for a
 // well-formed message.
-func Respond(f []byte, lookup Lookup) (reply []byte, verdict Verdict) {
+func Respond(f []byte, lookup Lookup) (reply []byte, verdict Verdict, own []netip.Addr) {
 	d, reason := frame.DecodeDatagram6(f)
 	if reason != frame.OK {
-		return nil, refusedFrame(reason)
+		return nil, refusedFrame(reason), nil
 	}
 	if d.UDP.DstPort != serverPort {
-		return nil, NotDHCP
+		return nil, NotDHCP, nil
 	}
 	r, refusal := parse(d.Payload)
 	if refusal == 0 {
 		refusal = r.invalid(d.IP)
 	}
 	if refusal != 0 {
-		return nil, refusal
+		return nil, refusal, nil
 	}
 	b := lookup(d.Ethernet.Src)
 	if b == nil || b.client != d.Ethernet.Src {
-		return nil, UnknownClient
+		return nil, UnknownClient, nil
 	}
 	verdict = b.judge(&r, d.IP)
 	if !verdict.Answered() {
-		return nil, verdict
+		return nil, verdict, nil
 	}
 	eth := d.Ethernet
 	eth.Src, eth.Dst = b.serverMAC, d.Ethernet.Src
@@ -64,7 +65,7 @@ func Respond(f []byte, lookup Lookup) (reply []byte, verdict Verdict) {
 		IP:       frame.IPv6{HopLimit: hopLimit, Src: b.server, Dst: d.IP.Src},
 		UDP:      frame.UDP{SrcPort: serverPort, DstPort: clientPort},
 		Payload:  b.message(&r, verdict),
-	}.Encode(), verdict
+	}.Encode(), verdict, b.own(&r, verdict)
 }
 
 // needs says what a message must have, and may not have (RFC 8415, section 16).

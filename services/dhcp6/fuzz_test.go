@@ -73,12 +73,17 @@ func FuzzRespondMessage(f *testing.F) {
 func respondAndCheck(t *testing.T, b []byte, lookup func(*[]*Binding) Lookup) {
 	before := bytes.Clone(b)
 	var asked []*Binding
-	got, verdict := Respond(b, lookup(&asked))
+	got, verdict, own := Respond(b, lookup(&asked))
 	if !bytes.Equal(before, b) {
 		t.Fatal("the frame was changed")
 	}
 	if verdict == 0 || int(verdict) >= NumVerdicts || verdict.Answered() != (got != nil) {
 		t.Fatalf("verdict %d %q with %d bytes of reply", verdict, verdict, len(got))
+	}
+	for _, a := range own {
+		if got == nil || !asked[0].has(a) {
+			t.Fatalf("%q is about %s", verdict, a)
+		}
 	}
 	if got == nil {
 		return

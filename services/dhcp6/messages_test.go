@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -194,7 +195,7 @@ func TestMessages(t *testing.T) {
 			}
 			f := tc.message.frame()
 			before := bytes.Clone(f)
-			got, verdict := Respond(f, only(binding(t, cfg)))
+			got, verdict, _ := Respond(f, only(binding(t, cfg)))
 			if verdict != tc.verdict {
 				t.Errorf("verdict %q, want %q", verdict, tc.verdict)
 			}
@@ -209,6 +210,39 @@ func TestMessages(t *testing.T) {
 				t.Error("the frame was changed")
 			}
 		})
+	}
+}
+
+// Which of the client's addresses a message is about.
+func TestOwnAddresses(t *testing.T) {
+	c, s := clientDUID, serverDUID
+	both := []netip.Addr{clientIP, otherIP}
+	for name, tc := range map[string]struct {
+		message message
+		want    []netip.Addr
+	}{
+		"solicit":                   {message{kind: solicit, client: c, ias: []Option{na(1)}}, nil},
+		"solicit, rapid commit":     {message{kind: solicit, client: c, ias: []Option{na(1)}, rapid: true}, both},
+		"request":                   {message{kind: request6, client: c, server: s, ias: []Option{na(1, clientIP)}}, both},
+		"request of temporary ones": {message{kind: request6, client: c, server: s, ias: []Option{ta(1)}}, nil},
+		"confirm":                   {message{kind: confirm, client: c, ias: []Option{na(1, clientIP)}}, nil},
+		"renew":                     {message{kind: renew, client: c, server: s, ias: []Option{na(1, clientIP)}}, both},
+		"renew of temporary ones":   {message{kind: renew, client: c, server: s, ias: []Option{ta(1, clientIP)}}, nil},
+		"rebind":                    {message{kind: rebind, client: c, ias: []Option{na(1, awayIP)}}, both},
+		"release of one":            {message{kind: release, client: c, server: s, ias: []Option{na(1, otherIP, awayIP, otherIP)}}, both[1:]},
+		"release of both":           {message{kind: release, client: c, server: s, ias: []Option{na(1, clientIP), na(2, otherIP)}}, both},
+		"release of another's":      {message{kind: release, client: c, server: s, ias: []Option{na(1, awayIP)}}, nil},
+		"release to us alone":       {message{kind: release, client: c, server: s, ias: []Option{na(1, clientIP)}, dst: serverLL}, nil},
+		"release of temporary ones": {message{kind: release, client: c, server: s, ias: []Option{ta(1, clientIP)}}, nil},
+		"decline":                   {message{kind: decline, client: c, server: s, ias: []Option{na(1, clientIP)}}, both[:1]},
+		"information":               {message{kind: information, client: c}, nil},
+		"of another server":         {message{kind: release, client: c, server: otherDUID, ias: []Option{na(1, clientIP)}}, nil},
+	} {
+		cfg := config()
+		cfg.Addresses = both
+		if _, _, own := Respond(tc.message.frame(), only(binding(t, cfg))); !slices.Equal(own, tc.want) {
+			t.Errorf("%s: %v, want %v", name, own, tc.want)
+		}
 	}
 }
 
@@ -228,18 +262,18 @@ func TestRefusedFrames(t *testing.T) {
 		{"cut in an option", good.carry(b[:12]), BadOption},
 		{"cut in the last option", good.carry(b[:len(b)-1]), BadOption},
 	} {
-		if got, v := Respond(c.frame, func(model.MAC) *Binding { return nil }); got != nil || v != c.want {
+		if got, v, _ := Respond(c.frame, func(model.MAC) *Binding { return nil }); got != nil || v != c.want {
 			t.Errorf("%s: %q, want %q", c.name, v, c.want)
 		}
 	}
 	f := good.frame()
 	f[14+40+3] = 99
 	f[14+40+6], f[14+40+7] = 0, 0
-	if _, v := Respond(f, nil); v != refusedFrame(frame.UDPChecksum) {
+	if _, v, _ := Respond(f, nil); v != refusedFrame(frame.UDPChecksum) {
 		t.Errorf("checksum: %q", v)
 	}
 	away := frame.Datagram6{IP: frame.IPv6{Src: clientLL, Dst: allServers}, UDP: frame.UDP{SrcPort: 547, DstPort: 546}, Payload: b}
-	if _, v := Respond(away.Encode(), nil); v != NotDHCP {
+	if _, v, _ := Respond(away.Encode(), nil); v != NotDHCP {
 		t.Errorf("to a client's port: %q", v)
 	}
 }
@@ -290,7 +324,7 @@ func TestBadConfigurations(t *testing.T) {
 func TestOptionsReplace(t *testing.T) {
 	c := config()
 	c.Options = []Option{{23, otherIP.AsSlice()}, {24, nil}}
-	got, _ := Respond(message{kind: information, client: clientDUID, wants: []byte{0, 23, 0, 24}}.frame(), only(binding(t, c)))
+	got, _, _ := Respond(message{kind: information, client: clientDUID, wants: []byte{0, 23, 0, 24}}.frame(), only(binding(t, c)))
 	if diff := cmp.Diff(replies("\nDNS: [fd00:1::11]"), decoded(t, got)); diff != "" {
 		t.Error(diff)
 	}
@@ -301,7 +335,7 @@ func TestExtraOptions(t *testing.T) {
 	c := config()
 	c.DNS, c.Search, c.MTU = nil, nil, 0
 	c.Options = []Option{{59, []byte("tftp://[fd00::1]/x")}, {200, make([]byte, 1300)}, {31, make([]byte, 16)}}
-	got, _ := Respond(message{kind: information, client: clientDUID, wants: []byte{0, 31, 0, 200, 0, 59}}.frame(), only(binding(t, c)))
+	got, _, _ := Respond(message{kind: information, client: clientDUID, wants: []byte{0, 31, 0, 200, 0, 59}}.frame(), only(binding(t, c)))
 	text := decoded(t, got)
 	if !strings.Contains(text, "\n59 746674703a") && !strings.Contains(text, "tftp") || !strings.Contains(text, "\n31 ") || strings.Contains(text, "\n200 ") {
 		t.Error(text)

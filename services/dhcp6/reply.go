@@ -24,6 +24,27 @@ func (b *Binding) serves(r *request) int {
 	return at
 }
 
+// own gives the client's addresses that a message takes, uses, gives back or declines.
+func (b *Binding) own(r *request, v Verdict) []netip.Addr {
+	switch v {
+	case ReplyRapid, ReplyRequest, ReplyRenew, ReplyRebind:
+		if b.serves(r) >= 0 {
+			return b.addresses
+		}
+	case ReplyRelease, ReplyDecline:
+		var own []netip.Addr
+		for _, ia := range r.ias {
+			for _, a := range ia.addrs {
+				if ia.code == optIANA && b.has(a) && !slices.Contains(own, a) {
+					own = append(own, a)
+				}
+			}
+		}
+		return own
+	}
+	return nil
+}
+
 // message builds the DHCP message of an answer.
 func (b *Binding) message(r *request, v Verdict) []byte {
 	kind := dhcpv6.MessageTypeReply

@@ -90,7 +90,7 @@ func (n *network) loop() error {
 			return []*ra.Advertisement{n.says}
 		})
 		n.verdicts["ra "+verdict.String()]++
-		reply, answer := dhcp6.Respond(buf[:size], func(model.MAC) *dhcp6.Binding { return n.binding })
+		reply, answer, _ := dhcp6.Respond(buf[:size], func(model.MAC) *dhcp6.Binding { return n.binding })
 		n.verdicts["dhcp6 "+answer.String()]++
 		n.mu.Unlock()
 		if reply != nil {

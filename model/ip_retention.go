@@ -9,6 +9,7 @@ type IPRetention struct {
 	IPLeaseUUID              string    `json:"ip_lease_uuid" vn:"required,ref=ip_leases,cascade,unique=pair" doc:"The lease."`
 	LeasedAt                 time.Time `json:"leased_at" vn:"readonly" doc:"When the lease's time began, UTC."`
 	ReleasedAt               time.Time `json:"released_at" vn:"readonly" doc:"When the lease was released, UTC; absent while an interface has it."`
+	FormerInterfaceUUID      string    `json:"former_interface_uuid" vn:"readonly,ref=interfaces,clear" doc:"The interface that had the lease until it was released: a lease policy with the container gives the address to it again, and to nobody else."`
 }
 
 // IPRetentions declares the resource.

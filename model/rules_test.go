@@ -382,12 +382,14 @@ func TestMACAsNumber(t *testing.T) {
 // What goes with the deletion of an object, by resource, as OpenVNet's cascades are.
 func TestCascades(t *testing.T) {
 	got := map[string][]string{}
-	restrict := map[string][]string{}
+	restrict, cleared := map[string][]string{}, map[string][]string{}
 	for _, ref := range model.References() {
 		switch {
 		case ref.To == model.Tenants || ref.From.Hidden:
 		case ref.Field.OnDelete == model.Cascade:
 			got[ref.To.Plural] = append(got[ref.To.Plural], ref.From.Plural)
+		case ref.Field.OnDelete == model.Clear:
+			cleared[ref.To.Plural] = append(cleared[ref.To.Plural], ref.Name)
 		default:
 			restrict[ref.To.Plural] = append(restrict[ref.To.Plural], ref.Name)
 		}
@@ -421,6 +423,9 @@ func TestCascades(t *testing.T) {
 	}
 	if want := map[string][]string{"ip_range_groups": {"lease_policy_base_networks.ip_range_group_uuid"}, "security_groups": {"security_groups.rules", "security_group_rules.remote_group_uuid"}, "address_groups": {"security_group_rules.remote_address_group_uuid"}}; !maps.EqualFunc(restrict, want, slices.Equal) {
 		t.Errorf("deletions are refused because of %v, want %v", restrict, want)
+	}
+	if want := map[string][]string{"interfaces": {"ip_retentions.former_interface_uuid"}}; !maps.EqualFunc(cleared, want, slices.Equal) {
+		t.Errorf("deletions clear %v, want %v", cleared, want)
 	}
 }
 

@@ -1,10 +1,12 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/openvnet/openvnet/manager/app/pool"
 	"github.com/openvnet/openvnet/model"
@@ -49,17 +51,16 @@ func (u *unit) documented(lp *model.LeasePolicy, iface string) bool {
 
 // grant says for whom a policy makes leases.
 type grant struct {
-	iface   string // "" for a lease of no interface
-	network string // of the policy; "" for any, in their order
-	label   string // of the containers for the lease; "" for all
-	uuid    string // of the first lease; "" for a new one
+	iface string // "" for a lease of no interface
+	label string // of the containers for the lease; "" for all
+	uuid  string // of the first lease; "" for a new one
 }
 
-// lease makes a lease of each family that the policy's networks have addresses of: in the first network with one that is free.
+// lease makes a lease of each family that the policy's networks have addresses of.
 func (u *unit) lease(lp *model.LeasePolicy, g grant) ([]*model.IPLease, error) {
 	var leases []*model.IPLease
 	possible := false
-	for _, family := range []int{4, 6} {
+	for _, family := range families {
 		l, some, err := u.leaseOf(lp, g, family)
 		if err != nil {
 			return nil, err
@@ -75,42 +76,93 @@ func (u *unit) lease(lp *model.LeasePolicy, g grant) ([]*model.IPLease, error) {
 	return leases, nil
 }
 
-// leaseOf makes the lease of one family; some reports whether any network of the policy has addresses of that family.
+var families = []int{4, 6}
+
+// supply is where a policy takes addresses of one family from.
+type supply struct {
+	network *model.Network
+	group   *model.IPRangeGroup
+	family  int
+	ranges  pool.Ranges // of the group in the network's subnet
+}
+
+// leaseOf makes the lease of one family: that which the interface had before if its address is kept for it, else one of the first network with an address that is free. some
+// reports whether any network of the policy has addresses of that family.
 func (u *unit) leaseOf(lp *model.LeasePolicy, g grant, family int) (_ *model.IPLease, some bool, err error) {
+	var supplies []supply
 	for _, base := range known[*model.LeasePolicyBaseNetwork](u, lp.UUID, "lease_policy_base_networks.lease_policy_uuid") {
-		if g.network != "" && base.NetworkUUID != g.network {
-			continue
+		n, err := find[*model.Network](u, model.Networks, "network_uuid", base.NetworkUUID)
+		if err != nil {
+			return nil, false, err
 		}
-		n, e := find[*model.Network](u, model.Networks, "network_uuid", base.NetworkUUID)
-		if e != nil {
-			return nil, false, e
+		group, err := find[*model.IPRangeGroup](u, model.IPRangeGroups, "ip_range_group_uuid", base.IPRangeGroupUUID)
+		if err != nil {
+			return nil, false, err
 		}
-		group, e := find[*model.IPRangeGroup](u, model.IPRangeGroups, "ip_range_group_uuid", base.IPRangeGroupUUID)
-		if e != nil {
-			return nil, false, e
+		if ranges := u.ipRanges(group.UUID, n, family); len(ranges) > 0 {
+			supplies = append(supplies, supply{n, group, family, ranges})
 		}
-		ranges := u.ipRanges(group.UUID, n, family)
-		if len(ranges) == 0 {
-			continue
-		}
-		some = true
+	}
+	if l := u.formerOf(lp, g.iface, supplies); l != nil {
+		l, err = u.revive(l, g.iface)
+		return l, true, err
+	}
+	for _, s := range supplies {
 		var l *model.IPLease
-		l, err = u.leaseFrom(lp, g, group, n, family, ranges)
-		var refused *model.Error
-		if errors.As(err, &refused) && refused.Class == model.Exhausted {
+		l, err = u.leaseFrom(lp, g, s)
+		if exhausted(err) {
 			continue // the next network may have one
 		}
 		return l, true, err
 	}
-	return nil, some, err
+	return nil, len(supplies) > 0, err
 }
 
-func (u *unit) leaseFrom(lp *model.LeasePolicy, g grant, group *model.IPRangeGroup, n *model.Network, family int, ranges pool.Ranges) (*model.IPLease, error) {
-	a, err := u.addressFrom(group, n, family, ranges)
+func exhausted(err error) bool {
+	var refused *model.Error
+	return errors.As(err, &refused) && refused.Class == model.Exhausted
+}
+
+// formerOf gives the lease that the interface had last of those that are in a retention container of the policy and of whose addresses it still is; nil if there is none.
+func (u *unit) formerOf(lp *model.LeasePolicy, iface string, supplies []supply) *model.IPLease {
+	if iface == "" {
+		return nil
+	}
+	var last *model.IPLease
+	var released time.Time
+	for _, r := range children[*model.IPRetention](u, iface, "ip_retentions.former_interface_uuid") {
+		l, ok := u.known(r.IPLeaseUUID).(*model.IPLease)
+		if !ok || l.InterfaceUUID != "" || last != nil && !r.ReleasedAt.After(released) || u.tx.ByUnique(model.LeasePolicyIPRetentionContainers, "pair", lp.UUID, r.IPRetentionContainerUUID) == nil {
+			continue
+		}
+		if slices.ContainsFunc(supplies, func(s supply) bool {
+			return s.network.UUID == l.NetworkUUID && s.family == familyOf(l.Addr()) && s.ranges.Contains(pool.OfAddr(l.Addr()))
+		}) {
+			last, released = l, r.ReleasedAt
+		}
+	}
+	return last
+}
+
+// revive gives an interface a lease that it had before, whose time begins anew.
+func (u *unit) revive(former *model.IPLease, iface string) (*model.IPLease, error) {
+	l := model.Clone(former)
+	l.InterfaceUUID, l.MACLeaseUUID = iface, ""
+	if err := completeIPLease(u, l); err != nil {
+		return nil, err
+	}
+	if err := u.replace(l); err != nil { // which notes it in its retentions
+		return nil, err
+	}
+	return l, u.leaseFirst(l.MACLeaseUUID, l.NetworkUUID)
+}
+
+func (u *unit) leaseFrom(lp *model.LeasePolicy, g grant, s supply) (*model.IPLease, error) {
+	a, err := u.addressFrom(s.group, s.network, s.family, s.ranges)
 	if err != nil {
 		return nil, err
 	}
-	l := newLease(g.iface, "", n.UUID, a)
+	l := newLease(g.iface, "", s.network.UUID, a)
 	l.UUID = g.uuid
 	if l.UUID == "" {
 		l.UUID = u.freeUUID(model.IPLeases)
@@ -196,52 +248,71 @@ func (a *App) AllocateIPLease(ctx context.Context, policyUUID string, p Params, 
 	})
 }
 
-// LeaseForDHCP gives the IPv4 leases of an interface in a network, for an agent that was asked for an address: those that it has, or new ones
-// by the interface's policy of timing dhcp with that network. Without a network it is any of the policy's. That there is
-// no such policy is an error of class UnknownResource.
-func (a *App) LeaseForDHCP(ctx context.Context, interfaceUUID, networkUUID string) ([]*model.IPLease, error) {
-	var leases []*model.IPLease
-	_, err := a.transact(ctx, Write{}, func(u *unit) error {
+// LeaseForDHCP makes leases for an interface whose guest has asked an agent for an address: of each family that it has no lease of, by the first of its policies of timing dhcp that
+// has addresses of that family. It gives those; none if the interface has leases of both families. That none could be made is an error: of class Exhausted if no address is left, else of class
+// UnknownResource.
+func (a *App) LeaseForDHCP(ctx context.Context, interfaceUUID string) (leases []*model.IPLease, err error) {
+	_, err = a.transact(ctx, Write{}, func(u *unit) error {
 		leases = nil
 		if _, err := find[*model.Interface](u, model.Interfaces, "interface_uuid", interfaceUUID); err != nil {
 			return err
 		}
+		has := map[int]bool{}
 		for _, l := range children[*model.IPLease](u, interfaceUUID, "ip_leases.interface_uuid") {
-			if l.Addr().Is4() && (networkUUID == "" || l.NetworkUUID == networkUUID) {
+			has[familyOf(l.Addr())] = true
+		}
+		var refusal error = model.Errorf(model.UnknownResource, "interface_uuid", "%s has no lease policy of timing dhcp with addresses that it lacks", interfaceUUID)
+		for _, family := range families {
+			if has[family] {
+				continue
+			}
+			l, err := u.leaseForDHCP(interfaceUUID, family)
+			switch {
+			case exhausted(err):
+				refusal = err
+			case err != nil:
+				return err
+			case l != nil:
 				leases = append(leases, l)
 			}
 		}
-		if len(leases) > 0 {
-			return nil
+		if len(leases) == 0 && len(has) < len(families) {
+			return refusal
 		}
-		for _, row := range children[*model.LeasePolicyBaseInterface](u, interfaceUUID, "lease_policy_base_interfaces.interface_uuid") {
-			o, _ := u.tx.Get(row.LeasePolicyUUID)
-			lp, ok := o.(*model.LeasePolicy)
-			if !ok || lp.Timing != model.LeaseDHCP || networkUUID != "" && u.tx.ByUnique(model.LeasePolicyBaseNetworks, "pair", lp.UUID, networkUUID) == nil {
-				continue
-			}
-			var err error
-			leases, err = u.lease(lp, grant{iface: interfaceUUID, network: networkUUID, label: row.Label})
-			return err
-		}
-		return model.Errorf(model.UnknownResource, "interface_uuid", "%s has no lease, and no lease policy of timing dhcp with %s", interfaceUUID, orAny(networkUUID))
+		return nil
 	})
 	return leases, err
 }
 
+// leaseForDHCP makes the lease of one family by the first of an interface's policies of timing dhcp that has addresses of it; nil if none has.
+func (u *unit) leaseForDHCP(iface string, family int) (*model.IPLease, error) {
+	for _, row := range children[*model.LeasePolicyBaseInterface](u, iface, "lease_policy_base_interfaces.interface_uuid") {
+		lp, ok := u.known(row.LeasePolicyUUID).(*model.LeasePolicy)
+		if !ok || lp.Timing != model.LeaseDHCP {
+			continue
+		}
+		if l, some, err := u.leaseOf(lp, grant{iface: iface, label: row.Label}, family); some || err != nil {
+			return l, err
+		}
+	}
+	return nil, nil
+}
+
 // LeasesOfDHCP takes an agent's word that guests of its host have renewed leases, or given them back. It concerns leases that a policy of timing dhcp has put into
-// its retention containers: what is renewed begins its time anew, what is given back is released as if its time were over. All others stay as they are. It gives the uuids of
-// those that are released.
+// its retention containers: what is renewed begins its time anew, also if it was released and is kept for the interface still; what is given back is released as if its time were over. All others
+// stay as they are. It gives the uuids of those that are released.
 func (a *App) LeasesOfDHCP(ctx context.Context, datapath string, said wire.Leases) (released []string, err error) {
 	var due wire.Leases
 	a.store.View(func(x *span.Index, _ int64) {
 		retained := func(uuid string) bool {
 			l, ok := graph.Lookup[*model.IPLease](x.Graph(), uuid)
-			if !ok || x.Location(l.InterfaceUUID) != datapath {
+			if !ok {
 				return false
 			}
-			for range x.Graph().Referrers(uuid, "ip_retentions.ip_lease_uuid") {
-				return true
+			for o := range x.Graph().Referrers(uuid, "ip_retentions.ip_lease_uuid") {
+				if holder := cmp.Or(l.InterfaceUUID, o.(*model.IPRetention).FormerInterfaceUUID); holder != "" && x.Location(holder) == datapath {
+					return true
+				}
 			}
 			return false
 		}
@@ -262,20 +333,16 @@ func (a *App) LeasesOfDHCP(ctx context.Context, datapath string, said wire.Lease
 	_, err = a.transact(ctx, Write{}, func(u *unit) error {
 		released = nil
 		for _, uuid := range due.Renewed {
-			for _, r := range u.retentionsOfDHCP(uuid) {
-				r = model.Clone(r)
-				r.LeasedAt = u.tx.Now()
-				if err := u.replace(r); err != nil {
-					return err
-				}
+			if err := u.renewed(uuid); err != nil {
+				return err
 			}
 		}
 		for _, uuid := range due.Released {
-			if len(u.retentionsOfDHCP(uuid)) == 0 {
+			l, ok := u.known(uuid).(*model.IPLease)
+			if !ok || l.InterfaceUUID == "" || len(u.retentionsOfDHCP(l, l.InterfaceUUID)) == 0 {
 				continue
 			}
-			o, _ := u.tx.Get(uuid)
-			l := model.Clone(o.(*model.IPLease))
+			l = model.Clone(l)
 			l.InterfaceUUID, l.MACLeaseUUID = "", ""
 			if err := u.replace(l); err != nil { // which notes it in its retentions
 				return err
@@ -287,33 +354,51 @@ func (a *App) LeasesOfDHCP(ctx context.Context, datapath string, said wire.Lease
 	return released, err
 }
 
-// retentionsOfDHCP gives the retentions of a lease that an interface has, in the containers of the interface's policies of timing dhcp with the lease's network.
-func (u *unit) retentionsOfDHCP(lease string) []*model.IPRetention {
-	o, _ := u.tx.Get(lease)
-	l, ok := o.(*model.IPLease)
-	if !ok || l.InterfaceUUID == "" {
+// renewed takes an agent's word that a guest uses a lease.
+func (u *unit) renewed(uuid string) error {
+	l, ok := u.known(uuid).(*model.IPLease)
+	if !ok {
 		return nil
 	}
+	if l.InterfaceUUID == "" {
+		for _, r := range children[*model.IPRetention](u, uuid, "ip_retentions.ip_lease_uuid") {
+			former := r.FormerInterfaceUUID
+			if former != "" && len(u.retentionsOfDHCP(l, former)) > 0 && !u.leasedIn(former, l.NetworkUUID, familyOf(l.Addr())) {
+				_, err := u.revive(l, former)
+				return err
+			}
+		}
+		return nil
+	}
+	for _, r := range u.retentionsOfDHCP(l, l.InterfaceUUID) {
+		r = model.Clone(r)
+		r.LeasedAt = u.tx.Now()
+		if err := u.replace(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// leasedIn reports whether an interface has an address of the family in a network.
+func (u *unit) leasedIn(iface, network string, family int) bool {
+	return slices.ContainsFunc(children[*model.IPLease](u, iface, "ip_leases.interface_uuid"), func(l *model.IPLease) bool { return l.NetworkUUID == network && familyOf(l.Addr()) == family })
+}
+
+// retentionsOfDHCP gives the retentions of a lease in the containers of the policies of timing dhcp with its network of the interface that has it, or had it before.
+func (u *unit) retentionsOfDHCP(l *model.IPLease, iface string) []*model.IPRetention {
 	var out []*model.IPRetention
-	for _, row := range children[*model.LeasePolicyBaseInterface](u, l.InterfaceUUID, "lease_policy_base_interfaces.interface_uuid") {
-		o, _ := u.tx.Get(row.LeasePolicyUUID)
-		lp, ok := o.(*model.LeasePolicy)
+	for _, row := range children[*model.LeasePolicyBaseInterface](u, iface, "lease_policy_base_interfaces.interface_uuid") {
+		lp, ok := u.known(row.LeasePolicyUUID).(*model.LeasePolicy)
 		if !ok || lp.Timing != model.LeaseDHCP || u.tx.ByUnique(model.LeasePolicyBaseNetworks, "pair", lp.UUID, l.NetworkUUID) == nil {
 			continue
 		}
 		for _, c := range children[*model.LeasePolicyIPRetentionContainer](u, lp.UUID, "lease_policy_ip_retention_containers.lease_policy_uuid") {
-			r, ok := u.tx.ByUnique(model.IPRetentions, "pair", c.IPRetentionContainerUUID, lease).(*model.IPRetention)
-			if ok && r.ReleasedAt.IsZero() && !slices.ContainsFunc(out, func(o *model.IPRetention) bool { return o.UUID == r.UUID }) {
+			r, ok := u.tx.ByUnique(model.IPRetentions, "pair", c.IPRetentionContainerUUID, l.UUID).(*model.IPRetention)
+			if ok && !slices.ContainsFunc(out, func(o *model.IPRetention) bool { return o.UUID == r.UUID }) {
 				out = append(out, r)
 			}
 		}
 	}
 	return out
-}
-
-func orAny(network string) string {
-	if network == "" {
-		return "a network"
-	}
-	return "network " + network
 }

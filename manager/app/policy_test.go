@@ -148,18 +148,43 @@ func TestLeaseForDHCP(t *testing.T) {
 	c.guests("if-a", "if-b")
 	c.member("if-a", nil)
 	c.hasAddresses("if-a")
-	for _, network := range []string{"nw-v", "", "nw-v"} { // asked again, the same
-		ls, err := c.LeaseForDHCP(t.Context(), "if-a", network)
-		if err != nil || len(ls) != 1 || ls[0].Addr().String() != "10.1.0.200" || ls[0].InterfaceUUID != "if-a" {
+	ls, err := c.LeaseForDHCP(t.Context(), "if-a")
+	if err != nil || len(ls) != 1 || ls[0].Addr().String() != "10.1.0.200" || ls[0].InterfaceUUID != "if-a" {
+		t.Errorf("%+v %v", ls, err)
+	}
+	c.unchanged(func() { // asked again
+		_, err := c.LeaseForDHCP(t.Context(), "if-a")
+		c.refused(err, model.UnknownResource, "interface_uuid", "if-a")
+	})
+	_, err = c.LeaseForDHCP(t.Context(), "if-b")
+	c.refused(err, model.UnknownResource, "interface_uuid", "if-b")
+	_, err = c.LeaseForDHCP(t.Context(), "if-x")
+	c.refused(err, model.UnknownUUIDResource, "interface_uuid", "if-x")
+
+	// Of the family that is lacking, also where the other one has no address left.
+	c.create(model.IPRanges, app.Params{"ip_range_group_uuid": "iprg-a", "begin_ipv6_address": "fd00::5", "end_ipv6_address": "fd00::6"})
+	c.create(model.IPRangeGroups, app.Params{"uuid": "iprg-none"})
+	c.create(model.IPRanges, app.Params{"ip_range_group_uuid": "iprg-none", "begin_ipv4_address": "172.16.0.10", "end_ipv4_address": "172.16.0.10"}) // the host's
+	c.create(model.LeasePolicies, app.Params{"uuid": "lp-none", "timing": "dhcp"})
+	c.create(model.LeasePolicyBaseNetworks, app.Params{"lease_policy_uuid": "lp-none", "network_uuid": "nw-p", "ip_range_group_uuid": "iprg-none"})
+	for _, iface := range []string{"if-a", "if-b"} {
+		if iface == "if-b" {
+			c.create(model.LeasePolicyBaseInterfaces, app.Params{"lease_policy_uuid": "lp-none", "interface_uuid": iface})
+			_, err = c.LeaseForDHCP(t.Context(), iface)
+			c.refused(err, model.Exhausted, "network_uuid", "iprg-none")
+			c.member(iface, nil)
+		}
+		if ls, err := c.LeaseForDHCP(t.Context(), iface); err != nil || len(ls) != 1 {
 			t.Errorf("%+v %v", ls, err)
 		}
 	}
-	_, err := c.LeaseForDHCP(t.Context(), "if-a", "nw-p")
-	c.refused(err, model.UnknownResource, "interface_uuid", "nw-p")
-	_, err = c.LeaseForDHCP(t.Context(), "if-b", "")
-	c.refused(err, model.UnknownResource, "interface_uuid", "if-b")
-	_, err = c.LeaseForDHCP(t.Context(), "if-x", "nw-v")
-	c.refused(err, model.UnknownUUIDResource, "interface_uuid", "if-x")
+	c.hasAddresses("if-a", "nw-v 10.1.0.200", "nw-v fd00::6")
+	c.hasAddresses("if-b", "nw-v fd00::5")
+	c.unchanged(func() {
+		if ls, err := c.LeaseForDHCP(t.Context(), "if-a"); err != nil || len(ls) != 0 {
+			t.Errorf("with both: %+v %v", ls, err)
+		}
+	})
 }
 
 func TestAttachAndRelease(t *testing.T) {

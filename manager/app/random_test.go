@@ -118,7 +118,7 @@ func TestRandomRequestsAreDoneOrRefused(t *testing.T) {
 				}
 				_, err = c.DeleteMatching(t.Context(), r, match, app.Write{})
 				if rapid.Bool().Draw(rt, "dhcp") {
-					_, err = c.LeaseForDHCP(t.Context(), uuidOf(model.Interfaces), uuidOf(model.Networks))
+					_, err = c.LeaseForDHCP(t.Context(), uuidOf(model.Interfaces))
 				}
 			}
 			var e *model.Error

@@ -24,23 +24,26 @@ func beginRetention(u *unit, o model.Object) error {
 // retain notes in a lease's retentions that the transaction has released the lease, or has given it to an interface again, when its
 // time begins anew.
 func (u *unit) retain() error {
-	var changed []model.Object
+	type change struct{ was, is *model.IPLease }
+	var changed []change
 	for old, o := range u.tx.Changes() {
 		was, ok := old.(*model.IPLease)
 		is, still := o.(*model.IPLease)
 		if ok && still && (was.InterfaceUUID == "") != (is.InterfaceUUID == "") {
-			changed = append(changed, is)
+			changed = append(changed, change{was, is})
 		}
 	}
-	for _, o := range changed {
-		l := o.(*model.IPLease)
+	for _, c := range changed {
+		l := c.is
 		for _, r := range children[*model.IPRetention](u, l.UUID, "ip_retentions.ip_lease_uuid") {
 			r = model.Clone(r)
 			switch {
 			case l.InterfaceUUID == "" && r.ReleasedAt.IsZero():
-				r.ReleasedAt = u.tx.Now()
+				if r.ReleasedAt = u.tx.Now(); u.isThere(c.was.InterfaceUUID) {
+					r.FormerInterfaceUUID = c.was.InterfaceUUID
+				}
 			case l.InterfaceUUID != "" && !r.ReleasedAt.IsZero():
-				r.ReleasedAt, r.LeasedAt = time.Time{}, u.tx.Now()
+				r.ReleasedAt, r.LeasedAt, r.FormerInterfaceUUID = time.Time{}, u.tx.Now(), ""
 			}
 			if err := u.replace(r); err != nil {
 				return err

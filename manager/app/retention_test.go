@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -292,7 +293,7 @@ func TestLeasesOfDHCP(t *testing.T) {
 		c.create(model.InterfacePorts, app.Params{"interface_uuid": i, "datapath_uuid": map[string]string{"if-a": "dp-a", "if-b": "dp-b"}[i]})
 	}
 	c.member("if-a", nil)
-	ls, err := c.LeaseForDHCP(t.Context(), "if-a", "")
+	ls, err := c.LeaseForDHCP(t.Context(), "if-a")
 	if err != nil || len(ls) != 1 {
 		t.Fatal(ls, err)
 	}
@@ -325,11 +326,146 @@ func TestLeasesOfDHCP(t *testing.T) {
 	if got := say("dp-a", wire.Leases{Released: []string{own}}); len(got) != 1 || got[0] != own || c.owner(own) != "" {
 		t.Errorf("released %v, of %q", got, c.owner(own))
 	}
-	c.unchanged(func() { say("dp-a", wire.Leases{Renewed: []string{own}, Released: []string{own}}) })
-	ls, err = c.LeaseForDHCP(t.Context(), "if-a", "")
-	if err != nil || len(ls) != 1 || ls[0].UUID == own {
-		t.Errorf("asked again: %v %v", ls, err)
+	c.unchanged(func() {
+		say("dp-a", wire.Leases{Released: []string{own}})
+		say("dp-b", wire.Leases{Renewed: []string{own}})
+	})
+	if say("dp-a", wire.Leases{Renewed: []string{own}}); c.owner(own) != "if-a" { // it was given back and asked for at once
+		t.Errorf("it is of %q", c.owner(own))
 	}
+	say("dp-a", wire.Leases{Released: []string{own}})
+	c.create(model.IPLeases, app.Params{"network_uuid": "nw-v", "interface_uuid": "if-a", "ipv4_address": "10.1.0.7"})
+	c.unchanged(func() { say("dp-a", wire.Leases{Renewed: []string{own}}) })
 	k.pass(time.Hour)
 	c.until("its address is free", func() bool { return !c.has(own) })
+}
+
+// An address that was given back, or whose time is over, is kept for the interface that had it until its grace time is over.
+func TestFormerAddress(t *testing.T) {
+	t.Parallel()
+	const first, second, first6, second6 = "nw-v 10.1.0.1", "nw-v 10.1.0.2", "nw-v fd00::5", "nw-v fd00::6"
+	type step func(c *cases, k *clock)
+	asks := func(iface string, want ...string) step {
+		return func(c *cases, _ *clock) {
+			c.t.Helper()
+			_, err := c.LeaseForDHCP(c.t.Context(), iface)
+			if want == nil {
+				c.refused(err, model.Exhausted, "network_uuid", "in use")
+			} else if err != nil {
+				c.t.Error(iface, err)
+			}
+			c.hasAddresses(iface, want...)
+		}
+	}
+	gives := func(iface string, family int, by string) step {
+		return func(c *cases, _ *clock) {
+			for _, l := range children[*model.IPLease](c, iface, "ip_leases.interface_uuid") {
+				if l.Addr().Is4() != (family == 4) {
+					continue
+				}
+				if by == "hand" {
+					if _, err := c.ReleaseIPLease(c.t.Context(), l.UUID, app.Write{}); err != nil {
+						c.t.Fatal(err)
+					}
+				} else if got, err := c.LeasesOfDHCP(c.t.Context(), "dp-a", wire.Leases{Released: []string{l.UUID}}); err != nil || len(got) != 1 {
+					c.t.Fatal(got, err)
+				}
+				if r := one[*model.IPRetention](c, l.UUID, "ip_retentions.ip_lease_uuid"); r.FormerInterfaceUUID != iface || r.ReleasedAt.IsZero() {
+					c.t.Errorf("%+v", r)
+				}
+			}
+		}
+	}
+	passes := func(d time.Duration, left ...string) step {
+		return func(c *cases, k *clock) {
+			k.pass(d)
+			c.until("the time is over", func() bool {
+				var got []string
+				for _, iface := range []string{"if-a", "if-b"} {
+					got = append(got, c.addresses(iface)...)
+				}
+				return slices.Equal(got, left)
+			})
+		}
+	}
+	free := func(n int) step {
+		return func(c *cases, _ *clock) {
+			c.until("leases end", func() bool { return len(children[*model.IPLease](c, "nw-v", "ip_leases.network_uuid")) == n })
+		}
+	}
+	six := func(c *cases, _ *clock) {
+		c.create(model.IPRanges, app.Params{"ip_range_group_uuid": "iprg-a", "begin_ipv6_address": "fd00::5", "end_ipv6_address": "fd00::6"})
+	}
+	for name, steps := range map[string][]step{
+		"given back and asked for, again and again": {
+			asks("if-a", first), gives("if-a", 4, "dhcp"), asks("if-a", first), gives("if-a", 4, "dhcp"), asks("if-a", first), asks("if-b", second),
+		},
+		"nobody else gets it":             {asks("if-a", first), gives("if-a", 4, "dhcp"), asks("if-b", second), asks("if-a", first)},
+		"not even when there is no other": {asks("if-b", first), asks("if-a", second), gives("if-a", 4, "dhcp"), asks("if-c"), asks("if-a", second)},
+		"its time runs out":               {asks("if-a", first), passes(time.Minute), asks("if-b", second), asks("if-a", first), passes(59*time.Second, first, second)},
+		"taken by hand":                   {asks("if-a", first), gives("if-a", 4, "hand"), asks("if-b", second), asks("if-a", first)},
+		"its grace time is over":          {asks("if-a", first), gives("if-a", 4, "dhcp"), passes(30 * time.Second), free(0), asks("if-b", second), asks("if-a", first)},
+		"its grace time begins anew":      {asks("if-a", first), gives("if-a", 4, "dhcp"), passes(20 * time.Second), asks("if-a", first), gives("if-a", 4, "dhcp"), passes(20 * time.Second), asks("if-a", first)},
+		"both families":                   {six, asks("if-a", first, first6), gives("if-a", 4, "dhcp"), gives("if-a", 6, "dhcp"), asks("if-b", second, second6), asks("if-a", first, first6)},
+		"one of both families":            {six, asks("if-a", first, first6), gives("if-a", 6, "dhcp"), asks("if-b", second, second6), asks("if-a", first, first6)},
+		"the other one of both families":  {six, asks("if-a", first, first6), gives("if-a", 4, "dhcp"), asks("if-a", first, first6)},
+		"its range is the policy's no more": {
+			asks("if-a", first), gives("if-a", 4, "dhcp"),
+			func(c *cases, _ *clock) {
+				c.delete(model.IPRanges, one[*model.IPRange](c, "iprg-a", "ip_ranges.ip_range_group_uuid").UUID)
+				c.create(model.IPRanges, app.Params{"ip_range_group_uuid": "iprg-a", "begin_ipv4_address": "10.1.0.2", "end_ipv4_address": "10.1.0.2"})
+			}, asks("if-a", second),
+		},
+		"its interface goes": {
+			asks("if-a", first), gives("if-a", 4, "dhcp"),
+			func(c *cases, _ *clock) {
+				c.delete(model.Interfaces, "if-a")
+				if r := one[*model.IPRetention](c, "irc-a", "ip_retentions.ip_retention_container_uuid"); r.FormerInterfaceUUID != "" || r.ReleasedAt.IsZero() {
+					c.t.Errorf("%+v", r)
+				}
+			}, asks("if-b", second), passes(30*time.Second, second), free(1),
+		},
+		"another interface got it by hand": {
+			asks("if-a", first), gives("if-a", 4, "dhcp"),
+			func(c *cases, _ *clock) {
+				r := one[*model.IPRetention](c, "irc-a", "ip_retentions.ip_retention_container_uuid")
+				if _, err := c.AttachIPLease(c.t.Context(), r.IPLeaseUUID, app.Params{"interface_uuid": "if-b"}, app.Write{}); err != nil {
+					c.t.Fatal(err)
+				}
+				if r = get[*model.IPRetention](c, r.UUID); r.FormerInterfaceUUID != "" || !r.ReleasedAt.IsZero() {
+					c.t.Errorf("%+v", r)
+				}
+			}, asks("if-a", second),
+		},
+		"a member again of a policy that leases at once": {
+			asks("if-a", first), gives("if-a", 4, "hand"),
+			func(c *cases, _ *clock) {
+				c.delete(model.LeasePolicyBaseInterfaces, one[*model.LeasePolicyBaseInterface](c, "if-a", "lease_policy_base_interfaces.interface_uuid").UUID)
+				c.update(model.LeasePolicies, "lp-a", app.Params{"timing": "immediate"})
+				c.member("if-a", nil)
+				c.hasAddresses("if-a", first)
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := newClock()
+			c, _ := timed(t, t.TempDir(), k)
+			c.world()
+			c.guestMACs()
+			c.policy(model.AllocateIncremental, "10.1.0.1", "10.1.0.2")
+			c.update(model.LeasePolicies, "lp-a", app.Params{"timing": "dhcp"})
+			c.create(model.IPRetentionContainers, app.Params{"uuid": "irc-a", "lease_time": "60", "grace_time": "30"})
+			c.create(model.LeasePolicyIPRetentionContainers, app.Params{"lease_policy_uuid": "lp-a", "ip_retention_container_uuid": "irc-a"})
+			for _, iface := range []string{"if-a", "if-b", "if-c"} {
+				c.guests(iface)
+				c.create(model.InterfacePorts, app.Params{"interface_uuid": iface, "datapath_uuid": "dp-a"})
+				c.member(iface, nil)
+			}
+			c.retain(k)
+			for _, s := range steps {
+				s(c, k)
+			}
+		})
+	}
 }

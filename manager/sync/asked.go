@@ -49,7 +49,7 @@ func (s *stream) lease(ctx context.Context) {
 			if !here {
 				continue // a host asks for its own interfaces only
 			}
-			leases, err := s.hub.app.LeaseForDHCP(ctx, iface, "")
+			leases, err := s.hub.app.LeaseForDHCP(ctx, iface)
 			var refused *model.Error
 			switch {
 			case ctx.Err() != nil:

@@ -128,7 +128,7 @@ func (w *world) Arrive(_ context.Context, datapath string, as []wire.Arrival) ([
 	return w.arrive(datapath, as)
 }
 
-func (w *world) LeaseForDHCP(_ context.Context, iface, _ string) ([]*model.IPLease, error) {
+func (w *world) LeaseForDHCP(_ context.Context, iface string) ([]*model.IPLease, error) {
 	return w.lease(iface)
 }
 

@@ -89,6 +89,9 @@ func (s *Store) takeIDs(ctx context.Context, r *model.Resource, n int) ([]uint32
 
 // reserveIDs takes n numbers of the resource for this process, for good.
 func (s *Store) reserveIDs(ctx context.Context, r *model.Resource, n int) (first uint32, err error) {
+	if s.kv == nil {
+		return max(1, s.counters.counter(r).end), nil
+	}
 	key := s.keys.next(r)
 	wait := backoff{}
 	ctx, cancel := context.WithTimeout(ctx, outageLimit)

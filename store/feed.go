@@ -20,6 +20,11 @@ import (
 // that does not answer is waited for.
 func (s *Store) Run(ctx context.Context) error {
 	defer s.stop()
+	if s.kv == nil {
+		close(s.ready)
+		<-ctx.Done()
+		return nil
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.feed(ctx) })
 	g.Go(func() error { return s.compact(ctx) })

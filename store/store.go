@@ -65,7 +65,7 @@ type Store struct {
 	log      *slog.Logger
 	keys     layout
 	client   *clientv3.Client
-	kv       clientv3.KV
+	kv       clientv3.KV // nil of a store in memory
 	embedded *embedded
 	id       string
 	maxOps   int // MaxOps; fewer in tests
@@ -246,6 +246,9 @@ func (s *Store) Observe(o Observer) {
 func (s *Store) Close() error {
 	s.stop()
 	s.closeOnce.Do(func() {
+		if s.kv == nil {
+			return
+		}
 		s.closeErr = s.client.Close()
 		if errors.Is(s.closeErr, context.Canceled) {
 			s.closeErr = nil // what an in-process client says

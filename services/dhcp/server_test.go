@@ -1,6 +1,7 @@
 package dhcp
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -10,9 +11,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/mdlayher/packet"
-	"golang.org/x/sys/unix"
 
 	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/testenv/netns"
@@ -29,8 +27,6 @@ type server struct {
 	binding  atomic.Pointer[Binding]
 	drop     atomic.Uint32 // a Verdict whose replies are lost
 	verdicts chan Verdict
-	conn     *packet.Conn
-	closing  atomic.Bool
 }
 
 // serve makes both namespaces and runs the server until the test ends. The client's end is eth0, with the test client's
@@ -53,17 +49,14 @@ func serve(t *testing.T, c Config) *server {
 	run(t, "ip", "-n", s.clientNS, "link", "set", "eth0", "up")
 
 	s.offer(t, c)
-	conn, err := netns.Listen(s.serverNS, "srv0", unix.ETH_P_IP)
+	wire, err := netns.Listen(s.serverNS, "srv0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.conn = conn
 	done := make(chan error, 1)
-	go func() { done <- s.loop() }()
+	go func() { done <- wire.Serve(func(f []byte) { s.answer(t, wire, f) }) }()
 	t.Cleanup(func() {
-		s.closing.Store(true)
-		conn.Close()
-		if err := <-done; err != nil {
+		if err := errors.Join(wire.Close(), <-done); err != nil {
 			t.Errorf("server: %v", err)
 		}
 	})
@@ -75,24 +68,14 @@ func (s *server) offer(t *testing.T, c Config) {
 	s.binding.Store(binding(t, c))
 }
 
-func (s *server) loop() error {
-	buf := make([]byte, 65536)
-	for {
-		n, from, err := s.conn.ReadFrom(buf)
-		if s.closing.Load() {
-			return nil
+func (s *server) answer(t *testing.T, wire *netns.Wire, question []byte) {
+	reply, verdict := Respond(question, func(model.MAC) *Binding { return s.binding.Load() })
+	if reply != nil && verdict != Verdict(s.drop.Load()) {
+		if err := wire.Send(reply); err != nil {
+			t.Errorf("server: %v", err)
 		}
-		if err != nil {
-			return fmt.Errorf("read: %w", err)
-		}
-		reply, verdict := Respond(buf[:n], func(model.MAC) *Binding { return s.binding.Load() })
-		if reply != nil && verdict != Verdict(s.drop.Load()) {
-			if _, err := s.conn.WriteTo(reply, from); err != nil {
-				return fmt.Errorf("write: %w", err)
-			}
-		}
-		s.verdicts <- verdict
 	}
+	s.verdicts <- verdict
 }
 
 // await waits until the server has come to each of the verdicts, in this order, whatever comes between them.

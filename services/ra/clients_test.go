@@ -1,21 +1,17 @@
 package ra_test
 
 import (
+	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/mdlayher/packet"
-	"golang.org/x/sys/unix"
 
 	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/services/dhcp6"
@@ -35,12 +31,11 @@ var clientMAC, routerMAC = model.MAC{2, 0, 0, 0, 0, 1}, model.MAC{2, 0, 0, 0, 1,
 type network struct {
 	t        *testing.T
 	ns       string
-	conn     *packet.Conn
+	wire     *netns.Wire
 	mu       sync.Mutex
 	says     *ra.Advertisement
 	binding  *dhcp6.Binding
 	verdicts map[string]int
-	closing  atomic.Bool
 }
 
 func serve(t *testing.T, programs ...string) *network {
@@ -57,50 +52,43 @@ func serve(t *testing.T, programs ...string) *network {
 	n.inside("sysctl", "-qw", "net.ipv6.conf.eth0.accept_ra=1", "net.ipv6.conf.eth0.use_tempaddr=2", "net.ipv6.conf.eth0.accept_ra_rt_info_max_plen=64")
 	n.run("ip", "-n", router, "link", "set", "r0", "up")
 	var err error
-	if n.conn, err = netns.Listen(router, "r0", unix.ETH_P_IPV6); err != nil {
+	if n.wire, err = netns.Listen(router, "r0"); err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan error, 1)
-	go func() { done <- n.loop() }()
+	go func() { done <- n.wire.Serve(n.answer) }()
 	t.Cleanup(func() {
-		n.closing.Store(true)
-		n.conn.Close()
-		if err := <-done; err != nil {
+		if err := errors.Join(n.wire.Close(), <-done); err != nil {
 			t.Errorf("router: %v", err)
 		}
 	})
 	return n
 }
 
-func (n *network) loop() error {
-	buf := make([]byte, 65536)
-	for {
-		size, from, err := n.conn.ReadFrom(buf)
-		if n.closing.Load() {
+func (n *network) answer(question []byte) {
+	n.mu.Lock()
+	replies, verdict := ra.Respond(question, func(model.MAC) []*ra.Advertisement {
+		if n.says == nil {
 			return nil
 		}
-		if err != nil {
-			return err
-		}
-		n.mu.Lock()
-		replies, verdict := ra.Respond(buf[:size], func(model.MAC) []*ra.Advertisement {
-			if n.says == nil {
-				return nil
-			}
-			return []*ra.Advertisement{n.says}
-		})
-		n.verdicts["ra "+verdict.String()]++
-		reply, answer, _ := dhcp6.Respond(buf[:size], func(model.MAC) *dhcp6.Binding { return n.binding })
-		n.verdicts["dhcp6 "+answer.String()]++
-		n.mu.Unlock()
-		if reply != nil {
-			replies = append(replies, reply)
-		}
-		for _, r := range replies {
-			if _, err := n.conn.WriteTo(r, from); err != nil {
-				return err
-			}
-		}
+		return []*ra.Advertisement{n.says}
+	})
+	n.verdicts["ra "+verdict.String()]++
+	reply, answer, _ := dhcp6.Respond(question, func(model.MAC) *dhcp6.Binding { return n.binding })
+	n.verdicts["dhcp6 "+answer.String()]++
+	n.mu.Unlock()
+	if reply != nil {
+		replies = append(replies, reply)
+	}
+	for _, r := range replies {
+		n.send(r)
+	}
+}
+
+func (n *network) send(frame []byte) {
+	n.t.Helper()
+	if err := n.wire.Send(frame); err != nil {
+		n.t.Errorf("router: %v", err)
 	}
 }
 
@@ -110,9 +98,7 @@ func (n *network) advertise(a *ra.Advertisement) {
 	n.mu.Lock()
 	n.says = a
 	n.mu.Unlock()
-	if _, err := n.conn.WriteTo(a.Frame(), &packet.Addr{HardwareAddr: net.HardwareAddr{0x33, 0x33, 0, 0, 0, 1}}); err != nil {
-		n.t.Fatal(err)
-	}
+	n.send(a.Frame())
 }
 
 func (n *network) lease(c dhcp6.Config) {
@@ -273,7 +259,7 @@ func TestPrivilegedDhclient6(t *testing.T) {
 
 	start("-S") // options only
 	n.saw("dhcp6 reply: information", 1)
-	n.inside("sh", "-c", "kill $(cat "+filepath.Join(dir, "pid")+") 2>/dev/null || true")
+	n.inside("sh", "-c", "p=$(cat "+filepath.Join(dir, "pid")+") && kill $p && tail -s 0.1 --pid=$p -f /dev/null || true") // until it writes no more
 }
 
 // dhcpcd goes by what the router says: it asks DHCPv6 where addresses are managed.
@@ -293,7 +279,7 @@ func TestPrivilegedDhcpcd(t *testing.T) {
 	if err := os.WriteFile(conf, []byte("duid\noption dhcp6_name_servers, dhcp6_domain_search\nscript "+script(t, dir, "")+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	client := exec.Command("ip", "netns", "exec", n.ns, "dhcpcd", "-6", "-B", "-q", "-f", conf, "eth0")
+	client := exec.Command("ip", "netns", "exec", n.ns, "sh", "-c", "mount -t tmpfs tmpfs /var/lib/dhcpcd && exec dhcpcd -6 -B -q -f "+conf+" eth0") // it would remember leases of other tests
 	if err := client.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package stream
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -11,15 +12,13 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/openvnet/openvnet/testenv/netns"
 	"github.com/openvnet/openvnet/testenv/privileged"
 )
 
 // TestPrivilegedKernel: the service alone on a raw socket, and curl with the kernel's TCP in a namespace, which has no more than neighbours that it was told of.
 func TestPrivilegedKernel(t *testing.T) {
-	privileged.Require(t, "curl", "ip", "ethtool")
+	privileged.Require(t, "curl", "ip")
 	var lose atomic.Bool
 	l := NewListener()
 	hs := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write(megabyte) })}
@@ -64,7 +63,6 @@ func wire(t *testing.T, s *Server, lose *atomic.Bool) string {
 	}
 	ip("-n", ours, "link", "add", "srv0", "type", "veth", "peer", "name", "eth0", "address", guestMAC.String(), "netns", guest)
 	ip("-n", ours, "link", "set", "srv0", "up")
-	ip("netns", "exec", guest, "ethtool", "-K", "eth0", "tx", "off")
 	ip("-n", guest, "link", "set", "eth0", "up")
 	ip("-n", guest, "address", "add", guest4.String()+"/24", "dev", "eth0")
 	ip("-n", guest, "address", "add", guest6.String()+"/64", "dev", "eth0", "nodad")
@@ -72,34 +70,29 @@ func wire(t *testing.T, s *Server, lose *atomic.Bool) string {
 		ip("-n", guest, "route", "add", a, "dev", "eth0")
 		ip("-n", guest, "neighbour", "add", a, "lladdr", ourMAC.String(), "dev", "eth0")
 	}
-	conn, err := netns.Listen(ours, "srv0", unix.ETH_P_ALL)
+	w, err := netns.Listen(ours, "srv0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var n atomic.Uint64
 	lost := func() bool { return lose.Load() && n.Add(1)%5 == 0 }
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		buf := make([]byte, 1<<16)
-		for {
-			n, from, err := conn.ReadFrom(buf)
-			if err != nil {
-				return
-			}
-			if lost() {
-				continue
-			}
-			s.Take(Frame{Domain: 1, Interface: 1, MTU: 1500, Data: buf[:n], Back: func(_ context.Context, b []byte) {
-				if !lost() {
-					conn.WriteTo(b, from)
-				}
-			}})
+	back := func(_ context.Context, b []byte) {
+		if !lost() {
+			_ = w.Send(b) // what there is no room for is lost
 		}
+	}
+	done := make(chan error, 1)
+	go func() {
+		done <- w.Serve(func(f []byte) {
+			if !lost() {
+				s.Take(Frame{Domain: 1, Interface: 1, MTU: 1500, Data: f, Back: back})
+			}
+		})
 	}()
 	t.Cleanup(func() {
-		conn.Close()
-		<-done
+		if err := errors.Join(w.Close(), <-done); err != nil {
+			t.Error(err)
+		}
 	})
 	return guest
 }

@@ -1,4 +1,4 @@
-// Package netns creates, enters and deletes named network namespaces, the ones that "ip netns" shows. It knows
+// Package netns creates, enters and deletes named network namespaces, the ones that "ip netns" shows, and reads and writes the raw frames of a link there. It knows
 // neither labs nor links beyond "lo"; vishvananda/netlink does the rest through NS.Link. testenv and tests import it.
 package netns
 

@@ -91,10 +91,7 @@ func New(opts Options) (*Agent, error) {
 	if a.manager, err = agentsync.New(agentsync.Options{Managers: opts.Managers, TLS: opts.TLS, Hello: a.hello, Handler: a, Log: opts.Logger}); err != nil {
 		return nil, err
 	}
-	a.services.dhcp.askers.tell = a.manager.Asked
-	a.services.dhcp.tenants.tell = a.manager.Lease
-	a.services.arrivals.tell = a.manager.Arrived
-	a.services.claims.tell = a.manager.Claimed
+	a.services.tell(a.manager)
 	if a.fast, err = openFast(opts.BPFDir, opts.Logger); err != nil {
 		return nil, err
 	}

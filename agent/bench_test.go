@@ -13,7 +13,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/openvnet/openvnet/dataplane/compile"
-	"github.com/openvnet/openvnet/dataplane/ovs"
 	"github.com/openvnet/openvnet/dataplane/ovs/ovstest"
 	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/services/announce"
@@ -34,13 +33,12 @@ var start = time.Unix(1_000_000, 0)
 
 // bench is the services of a host with a switch in memory that holds what the replica compiles to.
 type bench struct {
-	*services
+	*Alone
 	t      *testing.T
 	ctx    func() context.Context // that ends with the test, or when it takes too long
 	stop   context.CancelFunc
 	sw     *ovstest.Switch
 	logged lockedBuffer
-	wakes  chan struct{}
 }
 
 // lockedBuffer is a log that several write.
@@ -72,53 +70,29 @@ func newBench(t *testing.T, objects []model.Object, ports ...compile.Port) *benc
 // newBenchAt starts the services of a host, whose switch has these options.
 func newBenchAt(t *testing.T, self string, opt ovstest.Options, objects []model.Object, ports ...compile.Port) *bench {
 	t.Helper()
-	b := &bench{t: t, wakes: make(chan struct{}, 1)}
+	b := &bench{t: t}
 	all := []ovstest.Port{{Number: portNIC}, {Number: portGeneve, Tunnel: true}}
 	for _, p := range ports {
 		all = append(all, ovstest.Port{Number: uint32(p.OFPort)})
 	}
 	b.sw = ovstest.NewWith(t, opt, all...)
-	r := newReplica()
-	d := &desk{replica: r, log: logTo(&b.logged), wake: func() { signal(b.wakes) }}
-	b.services = newServices(d)
+	b.Alone = NewAlone(AloneOptions{Logger: logTo(&b.logged)})
 	b.dhcp.askers.tell = func(string) {}
 	b.prober.opt = probe.Options{Every: time.Second, Wait: 10 * time.Millisecond}
 	b.announcer.announce = announce.New(rand.Uint64, announce.Options{Every: time.Hour, First: []time.Duration{}}) // once
-	r.load("store", self, 1, objects, true)
-	r.setPorts(bridge(ports...))
+	b.Load(self, 1, objects)
+	b.SetPorts(bridge(ports...))
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	b.ctx, b.stop = func() context.Context { return ctx }, cancel
-	sw := b.sw.Dial(t, b.take)
-	if _, err := r.explore(ctx, sw); err != nil {
-		t.Fatal(err)
-	}
-	w := r.work(true)
-	for u, why := range w.problems {
-		t.Logf("not compiled: %s: %s", u, why)
-	}
-	ovstest.Load(t, sw, w.full)
-	d.current.Store(&session{sw, cancel})
-	d.ready.Store(true)
 	var running sync.WaitGroup
-	running.Go(func() { b.apply(sw) })
-	running.Go(func() { _ = b.run(ctx) })
+	running.Go(func() {
+		if err := b.Run(ctx, b.sw.Target()); err != nil {
+			t.Error(err)
+		}
+	})
 	t.Cleanup(func() { cancel(); running.Wait() })
+	b.until("the switch has what it should have", b.Ready)
 	return b
-}
-
-// apply does what the apply loop does.
-func (b *bench) apply(sw *ovs.Switch) {
-	for {
-		select {
-		case <-b.ctx().Done():
-			return
-		case <-b.wakes:
-		}
-		w := b.replica.work(false)
-		if refused, err := sw.Apply(b.ctx(), &w.changes); (err != nil || len(refused) > 0) && b.ctx().Err() == nil {
-			b.t.Errorf("the switch: %v, refused %v", err, refused)
-		}
-	}
 }
 
 // until waits until the condition holds.

@@ -63,7 +63,7 @@ func (s *dhcpService) answer(p ovs.Packet, now time.Time) []byte {
 		c = found
 		return c.binding
 	})
-	s.verdicts.add(verdict)
+	s.verdicts.hear(s.desk, heardIn(&p), verdict)
 	switch {
 	case verdict == dhcp.UnknownClient && p.Network == 0:
 		s.unleased(p)

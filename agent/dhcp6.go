@@ -55,7 +55,7 @@ func (s *dhcp6Service) answer(p ovs.Packet, now time.Time) []byte {
 		}
 		return c.binding
 	})
-	s.verdicts.add(verdict)
+	s.verdicts.hear(s.desk, heardIn(&p), verdict)
 	if w := words6[verdict]; w != 0 {
 		for _, l := range c.leases {
 			if slices.Contains(own, l.addr) && s.tenants.heard(l, w, now) {

@@ -41,12 +41,12 @@ func (s *dnsService) handle(ctx context.Context, _ time.Time, p ovs.Packet) stri
 	if len(p.Data) < p.Length {
 		return dropCut
 	}
-	b := p.Data
+	heard, b := heardIn(&p), p.Data
 	p.Data = nil // what is kept to answer by needs no frame
 	h, _ := frame.Summarize(b)
 	at, ok := s.names.at(p.Network, h.Dst)
 	if !ok {
-		s.verdicts.add(dns.OtherAddress)
+		s.verdicts.hear(s.desk, heard, dns.OtherAddress)
 		return ""
 	}
 	from := senderOf(p, h.Src)
@@ -56,7 +56,7 @@ func (s *dnsService) handle(ctx context.Context, _ time.Time, p ovs.Packet) stri
 	}
 	d, v := dns.ReadDatagram(b)
 	if v != 0 {
-		s.verdicts.add(v)
+		s.verdicts.hear(s.desk, heard, v)
 		return ""
 	}
 	s.answer(at, from, d.Payload, dns.Options{Size: d.Room(at.mtu)}, func(answer []byte) {
@@ -76,14 +76,18 @@ func (s *dnsService) tick(context.Context, time.Time) {
 // answer calls done with the answer to a question, nil for none: at once, or when servers elsewhere have answered.
 func (s *dnsService) answer(at view, from uint32, question []byte, o dns.Options, done func(answer []byte)) {
 	o.Turn = s.turn.Add(1)
+	heard := Heard{Class: pipeline.PuntDNS, Ingress: from}
+	if s.heard != nil {
+		heard.Asked = dns.Asked(question)
+	}
 	answer, e, v := dns.Respond(question, at.zone, o)
 	if e == nil {
-		s.verdicts.add(v)
+		s.verdicts.hear(s.desk, heard, v)
 		done(answer)
 		return
 	}
 	s.forward.Ask(from, e, at.upstreams, func(answer []byte, v dns.Verdict) {
-		s.verdicts.add(v)
+		s.verdicts.hear(s.desk, heard, v)
 		done(answer)
 	})
 }

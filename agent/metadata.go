@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/openvnet/openvnet/dataplane/ovs"
+	"github.com/openvnet/openvnet/dataplane/pipeline"
 	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/services/metadata"
 	"github.com/openvnet/openvnet/services/stream"
@@ -35,7 +37,7 @@ func newMetadataService(d *desk) *metadataService {
 	key := make([]byte, 32)
 	rand.Read(key)
 	s.server = &http.Server{
-		Handler:     &metadata.Handler{Find: s.find, Key: key},
+		Handler:     s.hear(&metadata.Handler{Find: s.find, Key: key}),
 		ReadTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 10 * time.Second, MaxHeaderBytes: 8 << 10,
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // of guests' mistakes
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
@@ -105,6 +107,33 @@ func (s *metadataService) handler(domain uint32, to netip.AddrPort) stream.Handl
 		return nil
 	}
 	return s.conns.Handle
+}
+
+// hear tells of requests, if anybody wants to know.
+func (s *metadataService) hear(h http.Handler) http.Handler {
+	if s.heard == nil {
+		return h
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		said := &statusWriter{w, http.StatusOK}
+		h.ServeHTTP(said, r)
+		guest, _ := r.Context().Value(guestKey{}).(stream.Guest)
+		s.heard(Heard{
+			Class: pipeline.PuntMetadata, Ingress: guest.Interface, Asked: r.Method + " " + r.URL.Path,
+			Verdict: fmt.Sprintf("%d %s", said.status, http.StatusText(said.status)), Answered: said.status < http.StatusBadRequest,
+		})
+	})
+}
+
+// statusWriter remembers the status of an answer.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
 }
 
 // find gives who asks, as is known now: the interface that the connection comes from, if it asks from an address of its own.

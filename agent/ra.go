@@ -55,7 +55,7 @@ func (s *routerService) handle(ctx context.Context, now time.Time, p ovs.Packet)
 		first = a.first
 		return a.told
 	})
-	s.verdicts.add(verdict)
+	s.verdicts.hear(s.desk, heardIn(&p), verdict)
 	if verdict == ra.ToAll && !s.schedule.Asked(now, first) {
 		return dropSuppressed
 	}

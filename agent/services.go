@@ -48,6 +48,7 @@ func newServices(d *desk) *services {
 	s.dhcp6, s.routers, s.claims = &dhcp6Service{desk: d, tenants: s.dhcp.tenants}, newRouterService(d), newClaims(d)
 	add := func(c pipeline.PuntClass, work service, every time.Duration) {
 		l := newLane(c)
+		l.heard = d.heard
 		s.lanes = append(s.lanes, l)
 		s.workers[l] = worker{work, every}
 	}
@@ -67,6 +68,11 @@ func newServices(d *desk) *services {
 	add(pipeline.PuntND, &advertiser{d}, tickEvery)
 	add(pipeline.PuntActivate, s.arrivals, tickEvery)
 	return s
+}
+
+// tell makes a manager the one that is told.
+func (s *services) tell(m Manager) {
+	s.dhcp.askers.tell, s.dhcp.tenants.tell, s.arrivals.tell, s.claims.tell = m.Asked, m.Lease, m.Arrived, m.Claimed
 }
 
 // run works until ctx ends.

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"maps"
@@ -46,6 +47,7 @@ type lane struct {
 	class   pipeline.PuntClass
 	packets atomic.Uint64
 	drops   tally
+	heard   func(Heard) // or nil
 
 	news  chan struct{} // something waits
 	mu    sync.Mutex
@@ -100,12 +102,21 @@ func (l *lane) run(ctx context.Context, s service, every time.Duration) error {
 			if !ok {
 				continue
 			}
-			if reason := s.handle(ctx, time.Now(), p); reason != "" {
+			reason := s.handle(ctx, time.Now(), p)
+			if reason != "" {
 				l.drops.add(reason)
 			}
+			l.hear(p, reason)
 		case now := <-t.C:
 			s.tick(ctx, now)
 		}
+	}
+}
+
+// hear tells of a packet that was dropped, or that its service has no verdict about.
+func (l *lane) hear(p ovs.Packet, reason string) {
+	if l.heard != nil && (reason != "" || !judging[l.class]) {
+		l.heard(Heard{Class: l.class, Ingress: p.Ingress, Frame: p.Data, Verdict: cmp.Or(reason, "done"), Answered: reason == ""})
 	}
 }
 
@@ -113,6 +124,7 @@ func (l *lane) run(ctx context.Context, s service, every time.Duration) error {
 type desk struct {
 	replica *replica
 	log     *slog.Logger
+	heard   func(Heard) // or nil
 	current atomic.Pointer[session]
 	ready   atomic.Bool // the session's switch has what it should have
 	wake    func()      // the apply loop

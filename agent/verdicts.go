@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/openvnet/openvnet/agent/local"
+	"github.com/openvnet/openvnet/dataplane/ovs"
 	"github.com/openvnet/openvnet/services/stream"
 )
 
@@ -19,6 +20,18 @@ type verdict interface {
 type verdicts[V verdict] struct{ counts [256]atomic.Uint64 }
 
 func (c *verdicts[V]) add(v V) { c.counts[uint8(v)].Add(1) }
+
+// hear counts what became of a question, and tells of it.
+func (c *verdicts[V]) hear(d *desk, h Heard, v V) {
+	c.add(v)
+	if d.heard != nil {
+		h.Verdict, h.Answered = v.String(), v.Answered()
+		d.heard(h)
+	}
+}
+
+// heardIn is what there is to say of a packet.
+func heardIn(p *ovs.Packet) Heard { return Heard{Class: p.Class, Ingress: p.Ingress, Frame: p.Data} }
 
 func (c *verdicts[V]) of(v V) uint64 { return c.counts[uint8(v)].Load() }
 

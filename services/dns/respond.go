@@ -70,6 +70,15 @@ func Respond(b []byte, z *Zone, o Options) ([]byte, *Elsewhere, Verdict) {
 	return z.respond(&q, o)
 }
 
+// Asked gives what is asked for in words, as "www.example.org A"; "" of what cannot be read. It is for people: an answer takes no heed of it.
+func Asked(b []byte) string {
+	var m dns.Msg
+	if err := m.Unpack(b); err != nil || len(m.Question) != 1 {
+		return ""
+	}
+	return strings.TrimSuffix(m.Question[0].Name, ".") + " " + dns.Type(m.Question[0].Qtype).String()
+}
+
 // ednsLimit gives how long an answer the asker takes over UDP.
 func ednsLimit(m *dns.Msg) int {
 	if opt := m.IsEdns0(); opt != nil {

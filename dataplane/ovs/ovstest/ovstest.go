@@ -78,10 +78,13 @@ func NewWith(t testing.TB, o Options, ports ...Port) *Switch {
 	return s
 }
 
+// Target is where the switch is, as ovs.Dial takes it.
+func (s *Switch) Target() string { return "unix:" + s.target }
+
 // Dial gives a session, which runs until the test ends. take gets the packets that the switch sends up.
 func (s *Switch) Dial(t testing.TB, take func(ovs.Packet)) *ovs.Switch {
 	t.Helper()
-	sw, err := ovs.Dial(t.Context(), "unix:"+s.target, slog.New(slog.DiscardHandler))
+	sw, err := ovs.Dial(t.Context(), s.Target(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

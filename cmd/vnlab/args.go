@@ -1,12 +1,33 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
+
+// wanted says of flags' types what a value must be.
+var wanted = map[string]string{
+	"bool": "true or false", "int": "a whole number", "uint64": "a whole number, not negative", "float64": "a number", "duration": "a time, such as 300ms, 10s or 5m",
+	"intSlice": "whole numbers, with commas between them", "stringSlice": "words, with commas between them",
+}
+
+// flagError says what a flag's value must be, where it is not.
+func flagError(_ *cobra.Command, err error) error {
+	var invalid *pflag.InvalidValueError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	f := invalid.GetFlag()
+	if want := wanted[f.Value.Type()]; want != "" {
+		return fmt.Errorf("--%s %s: it is to be %s", f.Name, invalid.GetValue(), want)
+	}
+	return fmt.Errorf("--%s %s: %w", f.Name, invalid.GetValue(), errors.Unwrap(invalid))
+}
 
 // placeholders gives the arguments that a command's Use names: those that are required, and how many there may be at most, -1 for any number.
 func placeholders(use string) (required []string, most int) {

@@ -35,6 +35,8 @@ func TestArgumentsThatAreMissing(t *testing.T) {
 		{"guest plug vm1", `vnlab guest has no command "plug": it has attach, detach, migrate, move`},
 		{"bench everything", `vnlab bench has no command "everything": it has api, `},
 		{"list x", `"x" is one argument too many: vnlab list`},
+		{"bench apply --flows x", "--flows x: it is to be whole numbers, with commas between them"},
+		{"bench apply --flow 1", "unknown flag: --flow"},
 		{"verify 10", `"10" is one argument too many: vnlab verify`},
 	} {
 		if _, err := run(t, strings.Fields(tc.args)...); err == nil || !strings.Contains(err.Error(), tc.want) {
@@ -64,7 +66,8 @@ func TestVerifyRefusesNonsense(t *testing.T) {
 	for _, tc := range []struct{ args, want string }{
 		{"--cases 0", "--cases 0: at least one packet is to be drawn"},
 		{"--cases -3", "--cases -3: "},
-		{"--cases many", `invalid argument "many" for "--cases" flag`},
+		{"--cases many", "--cases many: it is to be a whole number"},
+		{"--time soon", "--time soon: it is to be a time, such as 300ms"},
 		{"--real -1", "--real -1: no fewer than 0 packets"},
 		{"--walks -1", "--walks -1: no fewer than 0 walks"},
 		{"--workers 0", "--workers 0: at least one network"},

@@ -71,6 +71,7 @@ they would on real hosts. It needs root.`,
 	}
 	cmd.SetOut(out)
 	cmd.SetErr(errs)
+	cmd.SetFlagErrorFunc(flagError)
 	root, name := os.Getenv("VNLAB_ROOT"), os.Getenv("VNLAB")
 	if root == "" {
 		root = lab.DefaultRoot

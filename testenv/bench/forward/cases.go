@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/openvnet/openvnet/dataplane/ovs"
 	"github.com/openvnet/openvnet/model"
@@ -140,7 +141,11 @@ func choose(names []string) ([]subject, error) {
 	for _, n := range names {
 		at := slices.IndexFunc(subjects, func(c subject) bool { return c.name == n })
 		if at < 0 {
-			return nil, fmt.Errorf("benchmark forward: there is no case %q", n)
+			var known []string
+			for _, c := range subjects {
+				known = append(known, c.name)
+			}
+			return nil, fmt.Errorf("benchmark forward: --cases has %q, and there are %s", n, strings.Join(known, ", "))
 		}
 		want[n] = true
 		if b := subjects[at].baseline; b != "" {

@@ -79,7 +79,7 @@ they would on real hosts. It needs root.`,
 	cmd.PersistentFlags().StringVar(&a.root, "root", root, "directory where labs are kept ($VNLAB_ROOT)")
 	cmd.PersistentFlags().StringVar(&a.lab, "lab", name, "the lab meant, where there are several ($VNLAB)")
 	cmd.AddCommand(a.upCommand(), a.downCommand(), a.listCommand(), a.execCommand(), a.logsCommand(),
-		a.startCommand(), a.stopCommand(), a.killCommand(), a.guestCommand(), a.validateCommand(), fileCommand(), a.demoCommand(), a.benchCommand(), a.verifyCommand(), a.kernelCommand())
+		a.startCommand(), a.stopCommand(), a.killCommand(), a.guestCommand(), a.validateCommand(), fileCommand(), a.serveCommand(), a.demoCommand(), a.benchCommand(), a.verifyCommand(), a.kernelCommand())
 	completeFlag(cmd, "lab", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		names, _ := lab.Names(a.root)
 		return names, cobra.ShellCompDirectiveNoFileComp

@@ -123,8 +123,17 @@ func (d documents) locate(err error) error {
 	return fmt.Errorf("%s:%d: %w", l.file, cmp.Or(l.lines[field], l.line), err)
 }
 
-// documents reads the files.
-func (e *Env) documents(files []string) (documents, error) {
+// ReadDocuments reads documents as "vnctl apply -f" does; - is the standard input. locate adds to a refusal, a [client.Error], where its parameter, as
+// "networks[2].ipv4_network", stands in the files.
+func ReadDocuments(files []string, stdin io.Reader) (docs client.Documents, locate func(error) error, err error) {
+	d, err := readDocuments(files, stdin)
+	return d.params(), d.locate, err
+}
+
+func (e *Env) documents(files []string) (documents, error) { return readDocuments(files, e.Stdin) }
+
+// readDocuments reads the files.
+func readDocuments(files []string, stdin io.Reader) (documents, error) {
 	d := documents{byPlural: map[string][]located{}}
 	for _, name := range files {
 		paths, err := filesOf(name)
@@ -135,7 +144,7 @@ func (e *Env) documents(files []string) (documents, error) {
 			var text []byte
 			if path == "-" {
 				path = "standard input"
-				text, err = io.ReadAll(e.Stdin)
+				text, err = io.ReadAll(stdin)
 			} else {
 				text, err = os.ReadFile(path)
 			}

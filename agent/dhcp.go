@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"cmp"
 	"context"
 	"net/netip"
 	"time"
@@ -183,7 +182,7 @@ func dhcpConfig(in *compile.Input, i *model.Interface, mac model.MAC, a compile.
 	told := guide.Of(in.X.Graph(), n, guide.IPv4)
 	c := dhcp.Config{
 		Client: mac, Address: netip.PrefixFrom(a.Addr, n.IPv4Prefix), Server: by.addr, ServerMAC: by.mac,
-		DNS: told.DNS, Host: i.GuestName(), Domain: told.Domain, Lease: cmp.Or(time.Duration(n.DHCPLeaseTime)*time.Second, dhcp.DefaultLease),
+		DNS: told.DNS, Host: i.GuestName(), Domain: told.Domain, Lease: lasting(in, a),
 	}
 	if told.Domain != "" {
 		c.Search = []string{told.Domain}

@@ -102,11 +102,12 @@ func dhcp6Config(in *compile.Input, guest *model.Interface, at *compile.Station,
 	told := guide.Of(in.X.Graph(), n, guide.IPv6)
 	c := dhcp6.Config{
 		Client: at.MAC, Prefix: n.Prefix6(), ServerMAC: server.MAC, DNS: told.DNS[:min(len(told.DNS), 8)], MTU: mtu16(in.MTU(n.UUID)),
-		Lease: time.Duration(n.DHCPLeaseTime) * time.Second,
+		Lease: leaseTime(n),
 	}
 	for _, a := range at.Addrs {
 		if a.Is6() && a.Network == n && !n.Autonomous().IsValid() && len(c.Addresses) < dhcp6.MaxAddresses {
 			c.Addresses = append(c.Addresses, a.Addr)
+			c.Lease = min(c.Lease, lasting(in, a))
 		}
 	}
 	if told.Domain != "" {

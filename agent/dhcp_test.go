@@ -2,6 +2,7 @@ package agent
 
 import (
 	"encoding/binary"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -198,6 +199,15 @@ func TestDHCPInEveryNetwork(t *testing.T) {
 	}
 }
 
+// retained gives a container of that lease time with a lease in it.
+func retained(lease string, seconds int64) []model.Object {
+	container := fmt.Sprintf("irc-%d", seconds)
+	return []model.Object{
+		&model.IPRetentionContainer{Meta: model.Meta{UUID: container, ID: uint32(seconds)}, LeaseTime: &seconds},
+		&model.IPRetention{Meta: model.Meta{UUID: fmt.Sprintf("ipret-%d-%s", seconds, lease), ID: uint32(seconds)}, IPRetentionContainerUUID: container, IPLeaseUUID: lease},
+	}
+}
+
 // What is told follows from what the replica has at the time: the next answer has it, in whatever order it has come.
 func TestDHCPFollowsChanges(t *testing.T) {
 	b := newBench(t, slices.Concat(base(), guest(1, "dp-0", "p1")), port("p1", "", 11))
@@ -252,6 +262,11 @@ func TestDHCPFollowsChanges(t *testing.T) {
 	}{
 		{"a service alone", nil, nil, want{1: "\xff\xff\xff\x00", 28: "\x0a\x00\x00\xff", 51: "\x00\x01\x51\x80", 12: "b", 3: "", 6: "", 15: "a", 121: "", 54: ""}},
 		{"the network's domain and time", []model.Object{&network}, nil, want{15: "a.example", 119: "\x01a\x07example\x00", 51: "\x00\x00\x02\x58", 58: "\x00\x00\x01\x2c", 59: "\x00\x00\x02\x0d"}},
+		{"a lease that lives shorter", append(retained("il-b", 300), retained("il-b", 3600)...), nil, want{51: "\x00\x00\x01\x2c", 58: "\x00\x00\x00\x96", 59: "\x00\x00\x01\x06"}},
+		{"it lives longer", nil, []string{"ipret-300-il-b"}, want{51: "\x00\x00\x02\x58"}},
+		{"for ever", []model.Object{&model.IPRetentionContainer{Meta: model.Meta{UUID: "irc-3600", ID: 3600}}}, nil, want{51: "\x00\x00\x02\x58"}},
+		{"hardly", retained("il-b", 0), nil, want{51: "\x00\x00\x00\x08", 58: "\x00\x00\x00\x04", 59: "\x00\x00\x00\x07"}},
+		{"another's lease", retained("il-x", 60), []string{"ipret-0-il-b"}, want{51: "\x00\x00\x02\x58"}},
 		{"a name", []model.Object{&named}, nil, want{12: "web"}},
 		{"a router's networks", slices.Concat(leg(0, "nw-a", "10.0.0.200"), leg(1, "nw-b", "10.2.0.1"), []model.Object{
 			&model.Network{Meta: model.Meta{UUID: "nw-b", ID: 2}, Mode: model.NetworkVirtual, VNI: 101, IPv4Network: netip.MustParseAddr("10.2.0.0"), IPv4Prefix: 24},

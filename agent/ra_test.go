@@ -193,6 +193,10 @@ func TestDHCP6FollowsTheObjects(t *testing.T) {
 	n.DHCPLeaseTime = 600
 	b.change([]model.Object{&n, &model.DHCPOption{Meta: model.Meta{UUID: "dhco-1", ID: 1}, NetworkServiceUUID: "ns-dhcp", Family: 6, Code: 23, Format: "ip", Value: "fd00:6::53"}})
 	is("fd00:6::20 10m0s [fd00:6::53] [a.example]")
+	b.change(retained(lease.UUID, 300))
+	is("fd00:6::20 5m0s [fd00:6::53] [a.example]")
+	b.change(retained(lease.UUID, 3600))
+	is("fd00:6::20 5m0s [fd00:6::53] [a.example]")
 	n.IPv6Addressing = model.AddressingStateless
 	b.change([]model.Object{&n})
 	is("NoAddrsAvail [fd00:6::53] [a.example]")

@@ -125,8 +125,8 @@ func TestDeclarationsAreSound(t *testing.T) {
 				t.Errorf("%s: reach follows %q, which is not a reference to one object", r.Plural, name)
 			}
 		}
-		if (r.Reach.Rule == "local" || r.Reach.Rule == "translation") && r.Field(r.Reach.With[0]).Ref != Interfaces.Plural {
-			t.Errorf("%s: local, but not to an interface", r.Plural)
+		if (r.Reach.Rule == "local" || r.Reach.Rule == "translation") && !slices.Contains([]string{Interfaces.Plural, IPLeases.Plural}, r.Field(r.Reach.With[0]).Ref) {
+			t.Errorf("%s: local, but not to an interface, or a lease of one", r.Plural)
 		}
 		names := map[string]bool{}
 		for _, f := range slices.Concat(r.Fields, r.Inputs) {

@@ -16,5 +16,6 @@ type IPRetention struct {
 var IPRetentions = declare(spec[IPRetention]{
 	name: "ip_retention", plural: "ip_retentions", prefix: "ipret",
 	parent: "ip_retention_container_uuid", path: "ip_retentions",
-	doc: "A lease in a retention container, and when its time began.",
+	doc:   "A lease in a retention container, and when its time began.",
+	reach: Reach{Rule: "local", With: []string{"ip_lease_uuid"}},
 })

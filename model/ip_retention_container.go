@@ -10,5 +10,6 @@ type IPRetentionContainer struct {
 // IPRetentionContainers declares the resource.
 var IPRetentionContainers = declare(spec[IPRetentionContainer]{
 	name: "ip_retention_container", plural: "ip_retention_containers", prefix: "irc",
-	doc: "How long IP leases last, and how long a released one is kept.",
+	doc:   "How long IP leases last, and how long a released one is kept.",
+	reach: Reach{Rule: "everywhere"},
 })

@@ -61,7 +61,7 @@ type Network struct {
 	MTU            uint16     `json:"mtu" vn:"min=0,max=65535,mutable" doc:"Largest IP packet of the guests, in bytes; 0 for what hosts and encapsulation leave, which is also the upper bound."`
 	UnknownUnicast string     `json:"unknown_unicast" vn:"default=outside,enum=outside|flood|drop,mutable" doc:"Where frames go to a MAC address that nobody has: outside, to ports with devices behind them that nobody registered; flood, to everybody; drop. On a segment, the segment's counts."`
 	Multicast      string     `json:"multicast" vn:"default=flood,enum=flood|snoop|drop,mutable" doc:"Where multicast goes: flood, to everybody; snoop, to those that have joined; drop. Link-local groups go to everybody. On a segment, the segment's counts."`
-	DHCPLeaseTime  uint32     `json:"dhcp_lease_time" vn:"default=86400,min=60,max=4294967295,mutable" doc:"Seconds for which guests may use an address that DHCP or DHCPv6 gave them before they must have asked again, which they do at half of it; 4294967295 for ever. Not longer than the lease_time of containers that retain the network's leases."`
+	DHCPLeaseTime  uint32     `json:"dhcp_lease_time" vn:"default=86400,min=60,max=4294967295,mutable" doc:"Seconds for which guests may use an address that DHCP or DHCPv6 gave them before they must have asked again, which they do at half of it; 4294967295 for ever. Of a lease in a retention container they are told no longer than the container's lease_time."`
 	VNI            uint32     `json:"vni" vn:"readonly,unique=@vni" doc:"24-bit virtual network identifier on the wire; allocated for virtual networks, 0 for others."`
 }
 

@@ -54,7 +54,7 @@ type Reach struct {
 	With []string
 	// If names a boolean field without which no host is sent the object.
 	If string
-	// Rule names a rule of package span: "needed", "present", "interface", "lease", "route", "local", "translation", "datapath", "default". With
+	// Rule names a rule of package span: "needed", "present", "interface", "lease", "route", "local", "translation", "datapath", "default", "everywhere". With
 	// neither, no host is sent the object.
 	Rule string
 }

@@ -130,10 +130,23 @@ func (d draw) ipLease() model.Object {
 	} else {
 		l.IPv4Address = address4(n, byte(k+1))
 	}
-	if d.flag("of mac lease") {
+	if d.n("released", 8) == 0 {
+		l.InterfaceUUID = ""
+	} else if d.flag("of mac lease") {
 		l.MACLeaseUUID = fmt.Sprintf("ml-%d", i)
 	}
 	return l
+}
+
+// retention draws a container or a lease in one. The lease may be given to no interface, be one of a host, or not be there.
+func (d draw) retention() model.Object {
+	k := d.n("container", 2)
+	c := &model.IPRetentionContainer{Meta: meta("irc", k)}
+	if d.flag("itself") {
+		return c
+	}
+	l := d.n("lease", 12)
+	return &model.IPRetention{Meta: meta("ipret", l), IPRetentionContainerUUID: c.UUID, IPLeaseUUID: fmt.Sprintf("il-%d", l)}
 }
 
 // association draws an interface's place in a network or segment that no lease gives it; those with devices behind them have no other.

@@ -52,7 +52,7 @@ func Change(t *rapid.T, id uint32, rev int64) graph.Change {
 	d := draw{t}
 	kinds := []func() model.Object{
 		d.datapath, d.network, d.network, d.topology, d.segment, d.hostInterface,
-		d.iface, d.iface, d.port, d.port, d.active, d.macLease, d.macLease, d.ipLease, d.ipLease, d.ipLease, d.association, d.wiring,
+		d.iface, d.iface, d.port, d.port, d.active, d.macLease, d.macLease, d.ipLease, d.ipLease, d.ipLease, d.retention, d.association, d.wiring,
 		d.routeLink, d.route, d.route, d.route, d.translation, d.translationRow,
 		d.group, d.member, d.rule, d.addressGroup, d.filter, d.filterRule, d.mirror, d.service,
 	}

@@ -10,6 +10,7 @@ import (
 
 // Reaches reports whether the host has to be sent the object, by the reach that the object's resource declares:
 //
+//	everywhere   every host
 //	default      every host, the default topology; hosts that have something wired by them, others
 //	needed       hosts on which it is present, or which need it because of what is present on them
 //	present      hosts on which what the object refers to is present
@@ -20,7 +21,8 @@ import (
 //	lease        hosts that have the interface and the network; of a host interface, and of one that shares a security group with
 //	             them, also hosts without the network
 //	route        hosts that have the route link, or hear of it
-//	local        the hosts where the interface that the object refers to is
+//	local        the hosts where the interface that the object refers to is, or that of the lease; of a lease of an interface that is nowhere hosts that are
+//	             sent the lease, as its device may be behind ports or the wire
 //	translation  the same; of an edge interface all hosts that have it
 //	With         hosts that have all the objects referred to, if the field If is set
 func (x *Index) Reaches(host string, o model.Object) bool {
@@ -33,6 +35,8 @@ func (x *Index) Reaches(host string, o model.Object) bool {
 func (x *Index) Reach(o model.Object) func(host string) bool {
 	r, uuid := model.Of(o), o.Base().UUID
 	switch r.Reach.Rule {
+	case "everywhere":
+		return func(string) bool { return true }
 	case "default":
 		if uuid == model.DefaultTopology {
 			return func(string) bool { return true }
@@ -68,7 +72,13 @@ func (x *Index) Reach(o model.Object) func(host string) bool {
 			return reaches(host) && (x.has(host, l.NetworkUUID) && (a.has(host) || a.datapath == "" || !x.internal(l.NetworkUUID)) || x.hasGroupOf(host, i.UUID))
 		}
 	case "local", "translation":
-		i, ok := graph.Lookup[*model.Interface](x.g, r.Field(r.Reach.With[0]).Text(o))
+		iface := r.Field(r.Reach.With[0]).Text(o)
+		if l, ok := graph.Lookup[*model.IPLease](x.g, iface); ok {
+			if iface = l.InterfaceUUID; x.Location(iface) == "" {
+				return x.Reach(l)
+			}
+		}
+		i, ok := graph.Lookup[*model.Interface](x.g, iface)
 		if !ok {
 			return nil
 		}

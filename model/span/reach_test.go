@@ -38,7 +38,8 @@ func routed() []model.Object {
 		&model.MACLease{Meta: named("ml-4"), InterfaceUUID: "if-4", SegmentUUID: "seg-4"},
 		&model.IPRangeGroup{Meta: named("iprg-1")}, &model.MACRangeGroup{Meta: named("mrg-1")}, &model.LeasePolicy{Meta: named("lp-1")},
 		&model.LeasePolicyBaseInterface{Meta: named("lpi-1"), LeasePolicyUUID: "lp-1", InterfaceUUID: "if-1"},
-		&model.IPLeaseContainer{Meta: named("ilc-1")}, &model.IPRetentionContainer{Meta: named("irc-1")}, &model.Tenant{Meta: named("tn-1")},
+		&model.IPLeaseContainer{Meta: named("ilc-1")}, &model.IPRetentionContainer{Meta: named("irc-1")}, &model.IPRetention{Meta: named("ipret-2"), IPRetentionContainerUUID: "irc-1", IPLeaseUUID: "il-2"},
+		&model.IPRetention{Meta: named("ipret-5"), IPRetentionContainerUUID: "irc-1", IPLeaseUUID: "il-5"}, &model.IPLease{Meta: named("il-5"), NetworkUUID: "nw-1"}, &model.Tenant{Meta: named("tn-1")},
 	}
 	for _, n := range []string{"1", "2", "3", "4"} {
 		os = append(os, &model.Datapath{Meta: named("dp-" + n)},
@@ -81,10 +82,10 @@ func TestShares(t *testing.T) {
 	x := indexOf(routed())
 	router := "dnsr-1 dnss-1 dp-1 dp-2 "
 	for host, want := range map[string]string{
-		"dp-1": router + "fil-r1 if-1 if-2 if-3 if-r1 if-r2 ifp-1 ifp-2 ifp-3 il-1 il-2 il-3 il-r1 il-r2 ns-1 nw-1 nw-2 r-1 r-2 rl-12 sg-1 sg-3 sgi-1 sgi-3 topo-default tr-2 trs-2",
-		"dp-2": router + "fil-2 fil-r1 fils-2 if-1 if-2 if-r1 if-r2 ifp-1 ifp-2 il-1 il-2 il-r1 il-r2 ns-1 nw-1 nw-2 r-1 r-2 rl-12 topo-default tr-2 trs-2",
-		"dp-3": "dp-3 if-3 ifp-3 il-3 nw-3 sg-3 sgi-3 topo-default",
-		"dp-4": "dp-4 if-4 if-r4 ifp-4 il-4 il-r4 ml-4 nw-4 seg-4 topo-default",
+		"dp-1": router + "fil-r1 if-1 if-2 if-3 if-r1 if-r2 ifp-1 ifp-2 ifp-3 il-1 il-2 il-3 il-r1 il-r2 irc-1 ns-1 nw-1 nw-2 r-1 r-2 rl-12 sg-1 sg-3 sgi-1 sgi-3 topo-default tr-2 trs-2",
+		"dp-2": router + "fil-2 fil-r1 fils-2 if-1 if-2 if-r1 if-r2 ifp-1 ifp-2 il-1 il-2 il-r1 il-r2 ipret-2 irc-1 ns-1 nw-1 nw-2 r-1 r-2 rl-12 topo-default tr-2 trs-2",
+		"dp-3": "dp-3 if-3 ifp-3 il-3 irc-1 nw-3 sg-3 sgi-3 topo-default",
+		"dp-4": "dp-4 if-4 if-r4 ifp-4 il-4 il-r4 irc-1 ml-4 nw-4 seg-4 topo-default",
 	} {
 		if diff := cmp.Diff(strings.Fields(want), strings.Fields(share(x, host))); diff != "" {
 			t.Errorf("%s is sent (-want +got):\n%s", host, diff)
@@ -113,6 +114,10 @@ func TestChangesReachWhomTheyConcern(t *testing.T) {
 		{"a tenant", graph.Change{Object: &model.Tenant{Meta: named("tn-2")}}, ""},
 		{"another topology", graph.Change{UUID: "topo-other"}, ""},
 		{"a lease container", graph.Change{Object: &model.IPLeaseContainerIPLease{Meta: named("ilci-1"), IPLeaseContainerUUID: "ilc-1", IPLeaseUUID: "il-1"}}, ""},
+		{"a retention container", graph.Change{Object: &model.IPRetentionContainer{Meta: named("irc-2")}}, "dp-1 dp-2 dp-3 dp-4"},
+		{"a lease's time begins anew", graph.Change{Object: &model.IPRetention{Meta: named("ipret-2"), IPRetentionContainerUUID: "irc-1", IPLeaseUUID: "il-2"}}, "dp-2"},
+		{"a released lease is in a container", graph.Change{Object: &model.IPRetention{Meta: named("ipret-9"), IPRetentionContainerUUID: "irc-1", IPLeaseUUID: "il-5"}}, ""},
+		{"a lease of two hosts is released", graph.Change{Object: &model.IPLease{Meta: named("il-2"), NetworkUUID: "nw-2"}}, "dp-1 dp-2"},
 		{"a segment's member", graph.Change{Object: &model.MACLease{Meta: named("ml-3"), InterfaceUUID: "if-3", SegmentUUID: "seg-4"}}, "dp-1 dp-3 dp-4"}, // dp-1 knows the interface by its group
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -39,6 +39,13 @@ func (v *View) Len() int { return len(v.has) }
 func (v *View) Snapshot(x *Index) []model.Object {
 	c := candidates{x: x}
 	c.add(model.DefaultTopology)
+	for _, r := range model.All() {
+		if r.Reach.Rule == "everywhere" {
+			for _, o := range x.g.List(r) {
+				c.add(o.Base().UUID)
+			}
+		}
+	}
 	c.datapath(v.host)
 	for i := range x.placedAt(v.host) {
 		c.object(i)
@@ -232,6 +239,9 @@ func (c Changed) changesReach() bool {
 	switch old := c.Old.(type) {
 	case *model.Interface:
 		return old.Mode != c.New.(*model.Interface).Mode
+	case *model.IPLease:
+		l := c.New.(*model.IPLease)
+		return old.InterfaceUUID != l.InterfaceUUID || old.NetworkUUID != l.NetworkUUID
 	case *model.Translation:
 		if old.Mode != c.New.(*model.Translation).Mode {
 			return true
@@ -305,8 +315,8 @@ func hostsOf(x *Index, e *Effects, views map[string]*View, o model.Object) map[s
 	hs := map[string]struct{}{}
 	r := model.Of(o)
 	switch r.Reach.Rule {
-	case "default":
-		if o.Base().UUID != model.DefaultTopology {
+	case "default", "everywhere":
+		if r == model.Topologies && o.Base().UUID != model.DefaultTopology {
 			x.hostsOfNetwork(e, o.Base().UUID, hs)
 			break
 		}

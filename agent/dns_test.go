@@ -132,6 +132,8 @@ func TestNamesFollow(t *testing.T) {
 	check("records", map[string]string{"www.example": "10.0.0.81", "c.shop.example": "10.0.0.82", "2.0.0.10.in-addr.arpa": "c.shop.example.", "81.0.0.10.in-addr.arpa": "www.example."})
 	put(&model.DNSRecord{Meta: model.Meta{UUID: "dnsr-3", ID: 3}, DNSServiceUUID: "dnss-a", Type: model.RecordPTR, Name: "81.0.0.10.in-addr.arpa", Target: "better.example"})
 	check("a record of an address", map[string]string{"81.0.0.10.in-addr.arpa": "better.example."})
+	put(&model.IPLease{Meta: model.Meta{UUID: "il-chosen", ID: 90}, InterfaceUUID: "if-c", NetworkUUID: "nw-a", MACLeaseUUID: "ml-c", IPv6Address: netip.MustParseAddr("fe80::7"), Origin: model.OriginSLAAC})
+	check("a link-local address", map[string]string{"7." + strings.Repeat("0.", 28) + "8.e.f.ip6.arpa": "NXDOMAIN"})
 	put(&model.DNSRecord{Meta: model.Meta{UUID: "dnsr-2", ID: 2}, DNSServiceUUID: "dnss-a", Type: model.RecordCNAME, Name: "c.shop.example", Target: "www.example"})
 	check("an alias", map[string]string{"c.shop.example": "10.0.0.81 www.example."})
 	drop("dnsr-1", "dnsr-2", "dnsr-3")

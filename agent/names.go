@@ -202,7 +202,7 @@ func (s *nameServer) fill(g *graph.Graph, iface string) {
 // guest gives the records of a lease: none if it is not there, or in no network of the server, or nobody has it.
 func (s *nameServer) guest(g *graph.Graph, uuid string) []dns.Record {
 	l, ok := graph.Lookup[*model.IPLease](g, uuid)
-	if !ok || l.Addr().IsUnspecified() {
+	if !ok || l.Addr().IsUnspecified() || l.LinkLocal() {
 		return nil
 	}
 	k := slices.IndexFunc(s.networks, func(nw *model.Network) bool { return nw.UUID == l.NetworkUUID })

@@ -89,7 +89,7 @@ func MACFromUint64(n uint64) MAC {
 
 // LinkLocal gives the link-local address that a host derives from its MAC address (RFC 4291, appendix A).
 func (m MAC) LinkLocal() netip.Addr {
-	return m.AddressIn(netip.PrefixFrom(netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80}), 64))
+	return m.AddressIn(LinkLocals())
 }
 
 // AddressIn gives the address that a host derives from its MAC address in an IPv6 prefix of 64 bits (RFC 4291, appendix A; RFC 4862, section 5.5.3).

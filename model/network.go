@@ -57,7 +57,7 @@ type Network struct {
 	IPv4Prefix     int        `json:"ipv4_prefix" vn:"default=24,min=1,max=32,mutable" doc:"Prefix length of the IPv4 subnet."`
 	IPv6Network    netip.Addr `json:"ipv6_network" vn:"ip=6,mutable" doc:"Address of the IPv6 subnet."`
 	IPv6Prefix     int        `json:"ipv6_prefix" vn:"default=64,min=1,max=128,mutable" doc:"Prefix length of the IPv6 subnet."`
-	IPv6Addressing string     `json:"ipv6_addressing" vn:"default=stateful,enum=stateful|stateless|slaac,mutable" doc:"How guests come by IPv6 addresses, as router advertisements say where the network has a router or a dhcp service with an IPv6 address: stateful, by DHCPv6, those leased; stateless, they make addresses of the subnet, which has 64 bits, and ask DHCPv6 for all else; slaac, the same without DHCPv6. Addresses that they make are leased to them when they ask whether they are free."`
+	IPv6Addressing string     `json:"ipv6_addressing" vn:"default=stateful,enum=stateful|stateless|slaac,mutable" doc:"How guests come by IPv6 addresses, as router advertisements say where the network has a router or a dhcp service with an IPv6 address: stateful, by DHCPv6, those leased; stateless, they make addresses of the subnet, which has 64 bits, and ask DHCPv6 for all else; slaac, the same without DHCPv6. Addresses that they make are leased to them when they ask whether they are free. Link-local ones they may choose in any case."`
 	MTU            uint16     `json:"mtu" vn:"min=0,max=65535,mutable" doc:"Largest IP packet of the guests, in bytes; 0 for what hosts and encapsulation leave, which is also the upper bound."`
 	UnknownUnicast string     `json:"unknown_unicast" vn:"default=outside,enum=outside|flood|drop,mutable" doc:"Where frames go to a MAC address that nobody has: outside, to ports with devices behind them that nobody registered; flood, to everybody; drop. On a segment, the segment's counts."`
 	Multicast      string     `json:"multicast" vn:"default=flood,enum=flood|snoop|drop,mutable" doc:"Where multicast goes: flood, to everybody; snoop, to those that have joined; drop. Link-local groups go to everybody. On a segment, the segment's counts."`
@@ -109,6 +109,12 @@ func (n *Network) Autonomous() netip.Prefix {
 		return n.Prefix6()
 	}
 	return netip.Prefix{}
+}
+
+// ChoosesLinkLocal reports whether guests that have an IPv6 address in the network may choose a link-local one: not on a segment, where addresses are free, and not in a physical network, as nobody
+// knows the devices there.
+func (n *Network) ChoosesLinkLocal() bool {
+	return n.Prefix6().IsValid() && n.SegmentUUID == "" && n.Mode != NetworkPhysical
 }
 
 func (n *Network) makesAddresses() bool {

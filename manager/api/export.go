@@ -90,10 +90,13 @@ func (h *handler) export(c *call) (*response, error) {
 	return res, nil
 }
 
-// derived reports whether an object follows from others, which make it again.
+// derived reports whether an object follows from others, which make it again, or from what guests do.
 func derived(o model.Object) bool {
 	r := model.Of(o)
 	if owner := r.Field("topology_uuid"); owner != nil && owner.ReadOnly && owner.IsSet(o) {
+		return true
+	}
+	if l, ok := o.(*model.IPLease); ok && l.LinkLocal() {
 		return true
 	}
 	static := r.Field("static")

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -295,6 +296,15 @@ func TestExport(t *testing.T) {
 	s.ok("POST", "/lease_policies/lp-w/interfaces/if-v0", nil)
 	s.ok("POST", "/security_groups/sg-w/interfaces/if-v0", nil)
 	s.ok("POST", "/filters/fil-w/static?protocol=tcp&dst_port=22&action=pass", nil)
+	s.ok("POST", "/networks?uuid=nw-six&ipv6_network=fd00:6::", nil)
+	s.ok("POST", "/interfaces?uuid=if-six&mode=vif&network_uuid=nw-six&ipv6_address=fd00:6::6&mac_address=02:00:00:00:06:06", nil)
+	chosen := wire.Claim{InterfaceUUID: "if-six", MAC: model.MAC{2, 0, 0, 0, 6, 6}, Address: netip.MustParseAddr("fe80::66")} // which no document can give back
+	if refused, err := s.Cases.Claim(t.Context(), []wire.Claim{chosen}); err != nil || len(refused) > 0 {
+		t.Fatal(refused, err)
+	}
+	if leases := items(s.ok("GET", "/ip_leases?ipv6_address=fe80::66", nil)); len(leases) != 1 || leases[0]["origin"] != "slaac" || leases[0]["network_uuid"] != "nw-six" {
+		t.Errorf("leases: %v", leases)
+	}
 	for _, syntax := range []string{"", ".yml"} {
 		text := s.send("GET", "/export"+syntax, nil).Body.String()
 		var body any = text

@@ -35,7 +35,7 @@ func (u *unit) leaseClaimed(c wire.Claim) error {
 	}
 	leases := children[*model.IPLease](u, ml.UUID, "ip_leases.mac_lease_uuid")
 	var n *model.Network
-	made := 0
+	made := map[netip.Addr]bool{}
 	for _, l := range leases {
 		if l.Origin == model.OriginSLAAC && slices.Contains(c.Gone, l.Addr()) {
 			if _, err := u.tx.Delete(l.UUID); err != nil {
@@ -44,17 +44,21 @@ func (u *unit) leaseClaimed(c wire.Claim) error {
 			continue
 		}
 		if l.Origin == model.OriginSLAAC {
-			made++
+			made[l.Addr()] = true
 		}
 		if o, ok := u.tx.Get(l.NetworkUUID); ok && n == nil && l.Addr().Is6() && o.(*model.Network).Autonomous().IsValid() && o.(*model.Network).Autonomous().Contains(c.Address) {
 			n = o.(*model.Network)
 		}
 	}
 	switch {
+	case made[c.Address]:
+		return nil
+	case len(made) >= model.MaxClaims:
+		return model.Errorf(model.Exhausted, "ipv6_address", "%s has %d addresses of its own making already", c.MAC, len(made))
+	case c.Address.IsLinkLocalUnicast():
+		return u.leaseChosen(ml, c.Address)
 	case n == nil:
 		return model.Errorf(model.ArgumentError, "ipv6_address", "%s has no network in which guests make addresses that has %s", c.InterfaceUUID, c.Address)
-	case made >= model.MaxClaims:
-		return model.Errorf(model.Exhausted, "ipv6_address", "%s has %d addresses of its own making already", c.MAC, made)
 	}
 	return u.leaseMade(ml, n, c.Address)
 }
@@ -100,7 +104,7 @@ func (u *unit) addressingChanged(was, n *model.Network) error {
 	}
 	leases := children[*model.IPLease](u, n.UUID, "ip_leases.network_uuid")
 	for _, l := range leases {
-		if l.Origin != model.OriginSLAAC || n.Autonomous().IsValid() && n.Autonomous().Contains(l.Addr()) {
+		if l.Origin != model.OriginSLAAC || l.LinkLocal() || n.Autonomous().IsValid() && n.Autonomous().Contains(l.Addr()) {
 			continue
 		}
 		if _, err := u.tx.Delete(l.UUID); err != nil {

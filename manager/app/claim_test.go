@@ -105,3 +105,91 @@ func TestClaim(t *testing.T) {
 	c.create(model.IPLeases, app.Params{"interface_uuid": "if-e", "network_uuid": "nw-s", "ipv4_address": "10.1.0.14"})
 	c.hasAddresses("if-e", "nw-d fd00:2::e", "nw-s 10.1.0.14", "nw-s fd00:1::ff:fe00:e")
 }
+
+// A link-local address is leased in every network where the MAC address has an IPv6 address, if nobody else has it in any, and goes with these addresses.
+func TestClaimLinkLocal(t *testing.T) {
+	t.Parallel()
+	c := newCases(t)
+	for uuid, p := range map[string]app.Params{
+		"nw-a": {"ipv6_network": "fd00:a::"}, "nw-b": {"ipv6_network": "fd00:b::", "ipv6_addressing": "slaac"}, "nw-4": {"ipv4_network": "10.4.0.0"},
+		"nw-p": {"ipv6_network": "fd00:c::", "mode": "physical"}, "nw-e": {"ipv6_network": "fd00:e::"}, "nw-f": {"ipv6_network": "fd00:f::"},
+	} {
+		p["uuid"] = uuid
+		c.create(model.Networks, p)
+	}
+	c.create(model.Segments, app.Params{"uuid": "seg-a", "mode": "virtual"})
+	c.create(model.Networks, app.Params{"uuid": "nw-s", "ipv6_network": "fd00:d::", "segment_uuid": "seg-a"})
+	c.create(model.Interfaces, app.Params{"uuid": "if-patch", "mode": "patch"})
+	c.create(model.InterfaceNetworks, app.Params{"interface_uuid": "if-patch", "network_uuid": "nw-e", "static": true})
+	for n, network := range []string{"nw-a", "nw-a", "nw-4", "nw-p", "nw-e", "nw-s", "nw-b"} {
+		p := app.Params{"uuid": fmt.Sprintf("if-%d", n), "mode": "vif", "mac_address": fmt.Sprintf("02:00:00:00:00:0%d", n), "network_uuid": network}
+		if a := get[*model.Network](c, network).IPv6Network; a.IsValid() {
+			p["ipv6_address"] = fmt.Sprintf("%s%d", a, n)
+		} else {
+			p["ipv4_address"] = "10.4.0.2"
+		}
+		c.create(model.Interfaces, p)
+	}
+	c.create(model.IPLeases, app.Params{"uuid": "il-0b", "interface_uuid": "if-0", "network_uuid": "nw-b", "ipv6_address": "fd00:b::f0"})
+
+	for _, tc := range []struct {
+		n                int
+		address, refused string
+	}{
+		{0, "fe80::1", ""},
+		{0, "fe80::1", ""}, // it has it
+		{1, "fe80::1", "leased already"},
+		{6, "fe80::1", "leased already"}, // it is leased in both
+		{1, "fe80::2", ""},
+		{0, "fe80::2", "leased already"}, // in one of its networks
+		{6, "fe80::2", ""},
+		{1, "fe80::", "the subnet"},
+		{1, "fe80:1::1", "outside"},
+		{1, "fe80::ff:fe00:6", "made from a MAC address"},
+		{1, "fe80::1234:56ff:fe78:9abc", "made from a MAC address"}, // nobody's yet
+		{2, "fe80::3", "no IPv6 address"},
+		{3, "fe80::3", "no IPv6 address"},
+		{4, "fe80::3", "devices outside"},
+		{5, "fe80::3", "no IPv6 address"},
+	} {
+		got := c.claim(fmt.Sprintf("if-%d", tc.n), fmt.Sprintf("02:00:00:00:00:0%d", tc.n), tc.address)
+		if (got == "") != (tc.refused == "") || !strings.Contains(got, tc.refused) {
+			t.Errorf("if-%d claims %s: %q, want %q", tc.n, tc.address, got, tc.refused)
+		}
+	}
+	c.hasAddresses("if-0", "nw-a fd00:a::", "nw-b fd00:b::f0", "nw-a fe80::1", "nw-b fe80::1")
+	if _, err := c.Create(t.Context(), model.IPLeases, app.Params{"interface_uuid": "if-0", "network_uuid": "nw-a", "ipv6_address": "fe80::5"}, app.Write{}); err == nil || !strings.Contains(err.Error(), "guests choose") {
+		t.Errorf("a lease by hand: %v", err)
+	}
+
+	// They are bounded, each counted once, and go when the guest has them no more.
+	for k := range model.MaxClaims - 1 {
+		if got := c.claim("if-0", "02:00:00:00:00:00", fmt.Sprintf("fe80::10:%x", k)); got != "" {
+			t.Fatal(got)
+		}
+	}
+	if got := c.claim("if-0", "02:00:00:00:00:00", "fe80::7"); !strings.Contains(got, "16 addresses") {
+		t.Error(got)
+	}
+	var gone []netip.Addr
+	for k := range model.MaxClaims - 1 {
+		gone = append(gone, netip.MustParseAddr(fmt.Sprintf("fe80::10:%x", k)))
+	}
+	if got := c.claim("if-0", "02:00:00:00:00:00", "fe80::7", gone...); got != "" {
+		t.Error(got)
+	}
+	c.hasAddresses("if-0", "nw-a fd00:a::", "nw-b fd00:b::f0", "nw-a fe80::1", "nw-b fe80::1", "nw-a fe80::7", "nw-b fe80::7")
+
+	// They follow the other addresses: to another network, into one more, where the guest may not choose any more, and away.
+	c.update(model.IPLeases, "il-0b", app.Params{"network_uuid": "nw-f", "ipv6_address": "fd00:f::f0"})
+	c.hasAddresses("if-0", "nw-a fd00:a::", "nw-f fd00:f::f0", "nw-a fe80::1", "nw-a fe80::7", "nw-f fe80::1", "nw-f fe80::7")
+	c.create(model.IPLeases, app.Params{"uuid": "il-6a", "interface_uuid": "if-6", "network_uuid": "nw-a", "ipv6_address": "fd00:a::66"})
+	c.hasAddresses("if-6", "nw-b fd00:b::6", "nw-b fe80::2", "nw-a fd00:a::66") // if-1 has fe80::2 in nw-a
+	c.update(model.Networks, "nw-b", app.Params{"ipv6_addressing": "stateful"})
+	c.hasAddresses("if-6", "nw-b fd00:b::6", "nw-b fe80::2", "nw-a fd00:a::66")
+	c.update(model.Networks, "nw-f", app.Params{"segment_uuid": "seg-a"})
+	c.hasAddresses("if-0", "nw-a fd00:a::", "nw-f fd00:f::f0")
+	c.update(model.IPLeases, "il-0b", app.Params{"ipv6_address": "fd00:f::f1"})
+	c.delete(model.IPLeases, children[*model.IPLease](c, "if-1", "ip_leases.interface_uuid")[0].UUID)
+	c.hasAddresses("if-1")
+}

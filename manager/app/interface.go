@@ -331,7 +331,7 @@ func leaseIn(u *unit, iface, network string, a netip.Addr) *model.IPLease {
 		switch {
 		case l.NetworkUUID == network && l.Addr() == a:
 			return l
-		case u.claimed[l.UUID] || l.Addr().Is4() != a.Is4():
+		case u.claimed[l.UUID] || l.Addr().Is4() != a.Is4() || l.LinkLocal():
 		case l.NetworkUUID == network && inNetwork == nil:
 			inNetwork = l
 		case l.NetworkUUID != network && elsewhere == nil:

@@ -81,6 +81,9 @@ func (u *unit) follow() error {
 	if err := u.retain(); err != nil {
 		return err
 	}
+	if err := u.linkLocals(); err != nil {
+		return err
+	}
 	if err := u.associate(); err != nil {
 		return err
 	}

@@ -26,6 +26,7 @@ type Instance struct {
 type Device struct {
 	MAC      model.MAC
 	Networks []Network
+	Chosen   []netip.Addr // link-local addresses that the guest has chosen
 }
 
 // Network is a network that a device has addresses in.
@@ -50,6 +51,10 @@ func Of(g *graph.Graph, iface *model.Interface, mtu func(network string) int) (*
 			}
 			nw, ok := graph.Lookup[*model.Network](g, l.NetworkUUID)
 			if !ok {
+				continue
+			}
+			if l.LinkLocal() {
+				d.Chosen = append(d.Chosen, l.Addr())
 				continue
 			}
 			if networks[nw.UUID] == nil && domain == "" {
@@ -93,10 +98,10 @@ func Of(g *graph.Graph, iface *model.Interface, mtu func(network string) int) (*
 	return out, nil
 }
 
-// Has reports whether an address is the guest's: a leased one, or the link-local address of one of its MAC addresses.
+// Has reports whether an address is the guest's: a leased one, or a link-local one of one of its MAC addresses.
 func (i *Instance) Has(a netip.Addr) bool {
 	return slices.ContainsFunc(i.Devices, func(d Device) bool {
-		return d.MAC.LinkLocal() == a || slices.ContainsFunc(d.Networks, func(n Network) bool {
+		return d.MAC.LinkLocal() == a || slices.Contains(d.Chosen, a) || slices.ContainsFunc(d.Networks, func(n Network) bool {
 			return slices.ContainsFunc(n.Addrs, func(p netip.Prefix) bool { return p.Addr() == a })
 		})
 	})

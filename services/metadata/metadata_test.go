@@ -47,6 +47,7 @@ func guest(t *testing.T) (*graph.Graph, *model.Interface) {
 		&model.MACLease{Meta: meta("ml-web"), InterfaceUUID: "if-web1", MACAddress: model.MAC{2, 0, 0, 0, 0, 1}},
 		&model.IPLease{Meta: meta("il-web"), InterfaceUUID: "if-web1", MACLeaseUUID: "ml-web", NetworkUUID: "nw-web", IPv4Address: a("10.1.0.10")},
 		&model.IPLease{Meta: meta("il-web6"), InterfaceUUID: "if-web1", MACLeaseUUID: "ml-web", NetworkUUID: "nw-web", IPv6Address: a("fd00:1::10")},
+		&model.IPLease{Meta: meta("il-own"), InterfaceUUID: "if-web1", MACLeaseUUID: "ml-web", NetworkUUID: "nw-web", IPv6Address: a("fe80::77"), Origin: model.OriginSLAAC}, // which it is not told of
 		&model.InterfaceMetadata{Meta: meta("im-web"), InterfaceUUID: "if-web1", Encoding: model.EncodingText, PublicKeys: key, UserData: "#!/bin/sh\n", InstanceID: "i-1"},
 	} {
 		g.Put(o)
@@ -217,7 +218,7 @@ func TestTokens(t *testing.T) {
 
 func TestHas(t *testing.T) {
 	i := instance(t)
-	for a, want := range map[string]bool{"10.1.0.10": true, "fd00:1::10": true, "fe80::ff:fe00:1": true, "10.1.0.11": false, "fe80::1": false} {
+	for a, want := range map[string]bool{"10.1.0.10": true, "fd00:1::10": true, "fe80::ff:fe00:1": true, "fe80::77": true, "10.1.0.11": false, "fe80::1": false} {
 		if got := i.Has(netip.MustParseAddr(a)); got != want {
 			t.Errorf("%s: %v", a, got)
 		}

@@ -40,13 +40,13 @@ func (in *Input) Serves(iface, mode string) bool {
 // AddressOf gives the uuid of the interface that has an address in a domain, "" if there is none.
 func (in *Input) AddressOf(d Domain, a netip.Addr) string {
 	g := in.X.Graph()
-	if b := a.As16(); a.Is6() && a.IsLinkLocalUnicast() {
-		mac := model.MAC{b[8] ^ 2, b[9], b[10], b[13], b[14], b[15]}
+	if mac, ok := model.OfMAC(a); ok && model.LinkLocals().Contains(a) {
 		uuid, _ := g.ByUnique(model.MACLeases, "mac", mac.String())
-		if l, ok := graph.Lookup[*model.MACLease](g, uuid); ok && mac.LinkLocal() == a {
-			return l.InterfaceUUID
+		l, _ := graph.Lookup[*model.MACLease](g, uuid)
+		if l == nil {
+			return ""
 		}
-		return ""
+		return l.InterfaceUUID
 	}
 	group := "ipv6"
 	if a.Is4() {

@@ -31,6 +31,7 @@ const (
 	prioFreeND   = prioOwn - 3   // ND where addresses are free
 	prioRefuseND = prioOwn - 5   // all other ND
 	prioFree     = prioAllow - 1 // what is not of an own address, on a segment
+	prioClaim    = prioAllow - 1 // what is not of an own link-local address, on no segment
 	prioFreeIP   = prioAllow - 2 // the same, of an interface that routes
 	prioMine     = 20            // above what is kept from others, in table guard_free
 )
@@ -64,6 +65,9 @@ func (in *Input) guards(b *pipeline.Builder, i *model.Interface, stations []Stat
 		}
 		if i.Mode == model.InterfaceVIF {
 			claiming(b, i, own)
+			if first6 != nil && ml.SegmentUUID == "" && !first6.Domain.physical() {
+				choosing(b, i, *first6)
+			}
 		}
 		if i.EnableRouting && i.Mode == model.InterfaceVIF {
 			freeIP(b, i, first4, isIPv4)
@@ -187,9 +191,6 @@ func soliciting(b *pipeline.Builder, i *model.Interface, s Station) {
 // claiming sends to the agent that the interface asks with one MAC address whether an address is free that it has made of a network's subnet, and what it answers when it is asked whether it has
 // such an address yet. In segments addresses are free, and nothing has to be claimed.
 func claiming(b *pipeline.Builder, i *model.Interface, stations []Station) {
-	punt := func(t *pipeline.Table, priority uint16, preds pipeline.Preds, actions ...flow.Action) {
-		b.Flow(t, priority, append(preds, pipeline.Ingress.Is(i.ID), isIPv6, isICMPv6), append(actions, pipeline.Class.Set(uint32(pipeline.PuntClaim)), flow.GotoTable{Table: pipeline.Punt.ID})...)
-	}
 	seen := map[netip.Prefix]bool{} // a subnet in two domains is one of the first
 	for _, s := range stations {
 		for _, a := range s.Addrs {
@@ -201,9 +202,26 @@ func claiming(b *pipeline.Builder, i *model.Interface, stations []Station) {
 				continue
 			}
 			seen[p] = true
-			punt(pipeline.GuardAddress, prioClaimND, pipeline.Preds{flow.EthSrc.MAC(s.MAC), flow.ICMPv6Type.Is(icmpNS), flow.ICMPv6Code.Is(0), flow.IPv6Src.Addr(unspecified), flow.NDTarget.Prefix(p), flow.NDSLL.Is(0)},
-				pipeline.Network.Set(s.Domain.Number))
-			punt(pipeline.Service, prioAllow, pipeline.Preds{flow.ICMPv6Type.Is(icmpNA), flow.ICMPv6Code.Is(0), flow.EthDst.MAC(model.ClaimAsker())})
+			claim(b, i, s, prioClaimND, append(discovery(icmpNS), flow.ICMPv6Code.Is(0), flow.IPv6Src.Addr(unspecified), flow.NDTarget.Prefix(p), flow.NDSLL.Is(0)))
 		}
 	}
+}
+
+// choosing sends to the agent what the interface asks with one MAC address for, or from, a link-local address that it has chosen and has not yet: such an address is claimed by its use too,
+// as a guest may have made it before anybody could hear of it. s is where its first IPv6 address is.
+func choosing(b *pipeline.Builder, i *model.Interface, s Station) {
+	from := flow.IPv6Src.Prefix(model.LinkLocals())
+	claim(b, i, s, prioClaimND, append(discovery(icmpNS), flow.ICMPv6Code.Is(0), flow.IPv6Src.Addr(unspecified), flow.NDTarget.Prefix(model.LinkLocals()), flow.NDSLL.Is(0)))
+	for _, ll := range []flow.Pred{flow.NDSLL.MAC(s.MAC), flow.NDSLL.Is(0)} {
+		claim(b, i, s, prioClaimND, append(discovery(icmpNS), flow.ICMPv6Code.Is(0), from, ll))
+	}
+	claim(b, i, s, prioClaim, append(discovery(icmpRS), from))
+	claim(b, i, s, prioClaim, pipeline.Preds{isIPv6, isUDP, from, flow.UDPSrc.Is(546), flow.UDPDst.Is(547)})
+}
+
+// claim sends to the agent what claims an address, and what the interface answers when it is asked for those that it has claimed.
+func claim(b *pipeline.Builder, i *model.Interface, s Station, priority uint16, preds pipeline.Preds) {
+	self, punt := pipeline.Ingress.Is(i.ID), []flow.Action{pipeline.Class.Set(uint32(pipeline.PuntClaim)), flow.GotoTable{Table: pipeline.Punt.ID}}
+	b.Flow(pipeline.GuardAddress, priority, append(preds, self, flow.EthSrc.MAC(s.MAC)), append([]flow.Action{pipeline.Network.Set(s.Domain.Number)}, punt...)...)
+	b.Flow(pipeline.Service, prioAllow, append(discovery(icmpNA), flow.ICMPv6Code.Is(0), self, flow.EthDst.MAC(model.ClaimAsker())), punt...)
 }

@@ -264,6 +264,8 @@ func TestLinkLocalInSwitches(t *testing.T) {
 		{NetworkUUID: "nw-i", IPv4Address: netip.MustParseAddr("10.0.0.1")},
 		{NetworkUUID: "nw-j", IPv6Address: netip.MustParseAddr("fd00:2::1")},
 		{NetworkUUID: "nw-i", IPv6Address: netip.MustParseAddr("fd00:2::2")},
+		{NetworkUUID: "nw-i", IPv6Address: netip.MustParseAddr("fe80::7"), Origin: model.OriginSLAAC}, // its guest has chosen it
+		{NetworkUUID: "nw-j", IPv6Address: netip.MustParseAddr("fe80::7"), Origin: model.OriginSLAAC},
 	} {
 		l.InterfaceUUID = "if-m"
 		w.put(&l)
@@ -281,6 +283,8 @@ func TestLinkLocalInSwitches(t *testing.T) {
 	s.want("m", udp6("ff", "0a01", "ff02::1", "fd00:2::2"), "i: 0a01>ffffffffffff")
 	s.want("m", udp6("ff", "0a01", "ff02::1", "fd00:1::1"), "dropped: ipv6_source")
 	s.want("i", udp6("0a01", "0a02", "fe80::ff:fe00:a01", "fd00:2::9"), "m: 0a02>0a01")
+	s.want("m", udp6("ff", "0a01", "ff02::1", "fe80::7"), "j: 0a01>ffffffffffff")
+	s.want("i", udp6("ff", "0a02", "ff02::1", "fe80::7"), "dropped: ipv6_source")
 }
 
 // Frames for nobody go to ports with devices outside, here and on the other host that has one, and not back; what was learned goes to one port.

@@ -215,7 +215,7 @@ func (in *Input) peerAddrs(iface string, stations []Station, d Domain) []netip.A
 	}
 	g := in.X.Graph()
 	for _, l := range graph.Children[*model.IPLease](g, iface, "ip_leases.interface_uuid") {
-		if l.NetworkUUID == d.UUID || l.Addr().IsUnspecified() || !hasMAC(g, l) {
+		if l.NetworkUUID == d.UUID || l.Addr().IsUnspecified() || l.LinkLocal() || !hasMAC(g, l) {
 			continue
 		}
 		if n, ok := graph.Lookup[*model.Network](g, l.NetworkUUID); ok && n.SegmentUUID == d.UUID || in.inSubnet(d, l.Addr()) {

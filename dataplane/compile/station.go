@@ -12,7 +12,7 @@ import (
 type Station struct {
 	MAC    model.MAC
 	Domain Domain
-	Addrs  []Address // leased, by id; then the link-local one if one of them is IPv6
+	Addrs  []Address // leased, by id; then, if one of them is IPv6, the link-local ones: those that the guest has chosen, and the one made from the MAC address
 }
 
 // Address is an address of a station.
@@ -20,7 +20,13 @@ type Address struct {
 	netip.Addr
 	Network *model.Network // nil of a link-local address
 	Routed  bool           // packets to it may be routed on: its lease has enable_routing
-	Lease   uint32         // id of the lease; 0 of a link-local address
+	Lease   uint32         // id of the lease; 0 of the link-local address made from the MAC address
+}
+
+// linkLocal is a link-local address that a guest has chosen for a domain.
+type linkLocal struct {
+	at Domain
+	Address
 }
 
 // Stations gives the interface's MAC addresses with their addresses, by domain.
@@ -35,6 +41,7 @@ func (in *Input) Stations(uuid string) []Station {
 	var out []Station
 	for n, ml := range graph.Children[*model.MACLease](g, uuid, "mac_leases.interface_uuid") {
 		first := len(out)
+		var chosen []linkLocal
 		at := func(d Domain) *Station {
 			for k := first; k < len(out); k++ {
 				if out[k].Domain == d {
@@ -52,6 +59,10 @@ func (in *Input) Stations(uuid string) []Station {
 			if !ok || !stands(d) || l.Addr().IsUnspecified() { // 0.0.0.0 says that it has none
 				continue
 			}
+			if l.LinkLocal() {
+				chosen = append(chosen, linkLocal{d, Address{Addr: l.Addr(), Lease: l.ID}})
+				continue
+			}
 			nw, _ := graph.Lookup[*model.Network](g, l.NetworkUUID)
 			s := at(d)
 			s.Addrs = append(s.Addrs, Address{l.Addr(), nw, l.EnableRouting, l.ID})
@@ -62,9 +73,15 @@ func (in *Input) Stations(uuid string) []Station {
 			}
 		}
 		for k := first; k < len(out); k++ {
-			if out[k].lease6() != 0 {
-				out[k].Addrs = append(out[k].Addrs, Address{Addr: ml.MACAddress.LinkLocal()})
+			if out[k].lease6() == 0 {
+				continue
 			}
+			for _, c := range chosen {
+				if c.at == out[k].Domain {
+					out[k].Addrs = append(out[k].Addrs, c.Address)
+				}
+			}
+			out[k].Addrs = append(out[k].Addrs, Address{Addr: ml.MACAddress.LinkLocal()})
 		}
 	}
 	return out
@@ -117,7 +134,7 @@ func first(stations []Station, family func(netip.Addr) bool) *Station {
 	var lease uint32
 	for k := range stations {
 		for _, a := range stations[k].Addrs {
-			if a.Lease != 0 && family(a.Addr) && (oldest == nil || a.Lease < lease) {
+			if a.Network != nil && family(a.Addr) && (oldest == nil || a.Lease < lease) {
 				oldest, lease = &stations[k], a.Lease
 			}
 		}
@@ -157,7 +174,7 @@ func senders(stations []Station) []Station {
 // lease6 gives the id of the first lease of an IPv6 address, 0 if there is none.
 func (s *Station) lease6() uint32 {
 	for _, a := range s.Addrs {
-		if a.Is6() && a.Lease != 0 {
+		if a.Is6() && a.Network != nil {
 			return a.Lease
 		}
 	}

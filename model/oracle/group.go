@@ -53,7 +53,9 @@ func (w *World) addGroups() {
 		}
 		i.groups = append(i.groups, g)
 		for l := range w.leases(i) {
-			g.leased[l.lease.Addr()] = true
+			if !l.lease.LinkLocal() {
+				g.leased[l.lease.Addr()] = true
+			}
 		}
 		for _, s := range i.stations {
 			for _, a := range s.addresses {

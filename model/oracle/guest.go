@@ -17,6 +17,7 @@ type may struct {
 	leased4        bool                   // it has an IPv4 address in a domain that is here
 	subnets        []netip.Prefix         // of which it may make addresses
 	segment        *domain                // on which addresses are free for it
+	chooses        bool                   // link-local addresses, where it has an IPv6 address: it is on no segment
 }
 
 func (m *may) add(a netip.Addr, d *domain) {
@@ -112,16 +113,29 @@ func (m *may) registered(p *packet) (*domain, reason.Reason) {
 	return nil, reason.EtherType
 }
 
-// claims reports whether a frame asks if an address is free that is not the MAC address's own, and which it may take.
+// claims reports whether a frame asks if an address is free that is not the MAC address's own, and which it may take, or is a question from a link-local address of that kind.
 func (m *may) claims(p *packet) bool {
-	return p.isND() && p.icmp.kind == icmp6Solicit && p.from == zero6 && p.icmp.link == (model.MAC{}) && m.addresses[p.icmp.target] == nil &&
-		slices.ContainsFunc(m.subnets, func(s netip.Prefix) bool { return s.Contains(p.icmp.target) })
+	chooses := func(a netip.Addr) bool {
+		return m.mayChoose() && m.addresses[a] == nil && model.LinkLocals().Contains(a)
+	}
+	solicits := p.isND() && p.icmp.kind == icmp6Solicit
+	switch {
+	case solicits && p.from == zero6:
+		made := slices.ContainsFunc(m.subnets, func(s netip.Prefix) bool { return s.Contains(p.icmp.target) }) && m.addresses[p.icmp.target] == nil
+		return p.icmp.link == (model.MAC{}) && (made || chooses(p.icmp.target))
+	case solicits:
+		return (p.icmp.link == (model.MAC{}) || p.icmp.link == p.src) && chooses(p.from)
+	}
+	return (p.isICMP6(icmp6RouterSolicit) || p.isUDP6(dhcp6Client, dhcp6Server)) && chooses(p.from)
 }
+
+// mayChoose reports whether link-local addresses may be taken.
+func (m *may) mayChoose() bool { return m.chooses && m.first6 != nil && !m.first6.physical }
 
 // claims reports whether the interface may take addresses that it has made, with any of its MAC addresses.
 func (i *iface) claims() bool {
 	for _, m := range i.sends {
-		if i.Mode == model.InterfaceVIF && len(m.subnets) > 0 {
+		if i.Mode == model.InterfaceVIF && (len(m.subnets) > 0 || m.mayChoose()) {
 			return true
 		}
 	}

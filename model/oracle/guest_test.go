@@ -309,15 +309,70 @@ func TestClaims(t *testing.T) {
 		"its own":               {slaac, dad("fd00::1"), "drop dp-a nd_own"},
 		"its own link-local":    {slaac, dad(linkLocalA1), "drop dp-a nd_own"},
 		"of another subnet":     {slaac, dad("fd01::9"), "drop dp-a nd_sender"},
-		"link-local":            {slaac, dad("fe80::9"), "drop dp-a nd_sender"},
+		"link-local":            {slaac, dad("fe80::9"), "punt dp-a claim"},
 		"with a link address":   {slaac, nd(multicast6, a1, "::", "ff02::1:ff00:9", 135, "fd00::9", a1), "drop dp-a nd_sender"},
 		"from an address":       {slaac, nd(multicast6, a1, "fd00::1", "ff02::1:ff00:9", 135, "fd00::9", a1), "drop dp-a nd_unknown"},
 		"by DHCPv6":             {tenants, dad("fd00::9"), "drop dp-a nd_sender"},
 		"an answer":             {slaac, answer, "punt dp-a claim"},
-		"an answer, by DHCPv6":  {tenants, answer, "drop dp-a nd_unasked"},
+		"an answer, by DHCPv6":  {tenants, answer, "punt dp-a claim"},
 		"an answer for others":  {slaac, nd(model.ClaimAsker(), a1, "fd00::1", "fe80::9", 136, "fd00::9", a1), "drop dp-a nd_sender"},
 		"an answer to somebody": {slaac, nd(a2, a1, "fd00::1", "fd00::2", 136, "fd00::1", a1), "drop dp-a nd_unasked"},
 	} {
 		t.Run(name, func(t *testing.T) { newLab(t, tc.text).expect("dp-a/if-a1", tc.frame, tc.want) })
+	}
+}
+
+// A guest with an IPv6 address chooses link-local ones as well. Those that are leased to it are its own in each domain where it has an IPv6 address, and nobody else's.
+func TestChosenLinkLocals(t *testing.T) {
+	dad := func(target string) []byte {
+		return nd(multicast6, a1, "::", "ff02::1:ff00:9", 135, target, none)
+	}
+	from := func(source string, sport, dport uint16) []byte {
+		d := udp(multicast6, a1, source, "ff02::1:2")
+		d.fromPort, d.toPort = sport, dport
+		return d.frame()
+	}
+	router := func(source string) []byte {
+		return datagram{dst: multicast6, src: a1, from: source, to: "ff02::2", proto: protoICMPv6, kind: icmp6RouterSolicit}.frame()
+	}
+	chosen := tenants + `
+networks uuid=nw-c ipv6_network=fd02::
+networks uuid=nw-d ipv4_network=10.9.0.0 ipv6_network=fd03::
+mac_leases uuid=ml-x interface_uuid=if-a1 mac_address=02:00:00:00:00:a9
+ip_leases interface_uuid=if-a1 mac_lease_uuid=ml-x network_uuid=nw-a ipv6_address=fd00::99
+ip_leases interface_uuid=if-a1 mac_lease_uuid=ml-x network_uuid=nw-c ipv6_address=fd02::99
+ip_leases interface_uuid=if-a1 mac_lease_uuid=ml-x network_uuid=nw-d ipv4_address=10.9.0.9
+ip_leases interface_uuid=if-a1 mac_lease_uuid=ml-x network_uuid=nw-a ipv6_address=fe80::9 origin=slaac
+ip_leases interface_uuid=if-a1 mac_lease_uuid=ml-x network_uuid=nw-c ipv6_address=fe80::9 origin=slaac
+ip_leases interface_uuid=if-a1 mac_lease_uuid=ml-x network_uuid=nw-d ipv6_address=fe80::9 origin=slaac
+vif if-c dp-b 02:00:00:00:00:c1 nw-c=fd02::1
+vif if-d dp-b 02:00:00:00:00:d1 nw-d=fd03::1
+`
+	ml9 := mac(0xa9)
+	for name, tc := range map[string]struct {
+		text, at string
+		frame    []byte
+		want     string
+	}{
+		"is it free":                  {tenants, "dp-a/if-a1", dad("fe80::9"), "punt dp-a claim"},
+		"another's":                   {tenants, "dp-a/if-a1", dad("fe80::ff:fe00:a2"), "punt dp-a claim"},
+		"beyond fe80::/64":            {tenants, "dp-a/if-a1", dad("fe80:1::9"), "drop dp-a nd_sender"},
+		"a router":                    {tenants, "dp-a/if-a1", router("fe80::9"), "punt dp-a claim"},
+		"DHCPv6":                      {tenants, "dp-a/if-a1", from("fe80::9", 546, 547), "punt dp-a claim"},
+		"an answer of DHCPv6":         {tenants, "dp-a/if-a1", from("fe80::9", 547, 546), "drop dp-a ipv6_source"},
+		"other UDP":                   {tenants, "dp-a/if-a1", from("fe80::9", 1000, 547), "drop dp-a ipv6_source"},
+		"a question":                  {tenants, "dp-a/if-a1", nd(multicast6, a1, "fe80::9", "ff02::1:ff00:2", 135, "fd00::2", a1), "punt dp-a claim"},
+		"a question, MAC forged":      {tenants, "dp-a/if-a1", nd(multicast6, a1, "fe80::9", "ff02::1:ff00:2", 135, "fd00::2", a2), "drop dp-a nd_sender"},
+		"without an IPv6 address":     {tenants, "dp-a/if-none", nd(multicast6, mac(0xee), "::", "ff02::1:ff00:9", 135, "fe80::9", none), "drop dp-a nd_sender"},
+		"on a segment":                {segments, "dp-a/if-a1", udp(a2, a1, "fe80::9", "fd00::2").frame(), "dp-b/if-a2"},
+		"its own, free":               {chosen, "dp-a/if-a1", nd(multicast6, ml9, "::", "ff02::1:ff00:9", 135, "fe80::9", none), "drop dp-a nd_own"},
+		"from its own":                {chosen, "dp-a/if-a1", udp(a3, ml9, "fe80::9", "fe80::ff:fe00:a3").frame(), "dp-a/if-a3"},
+		"its own, in the second":      {chosen, "dp-b/if-c", nd(multicast6, mac(0xc1), "fd02::1", "ff02::1:ff00:9", 135, "fe80::9", mac(0xc1)), "dp-b/if-c"},
+		"without another IPv6 there":  {chosen, "dp-b/if-d", nd(multicast6, mac(0xd1), "fd03::1", "ff02::1:ff00:9", 135, "fe80::9", mac(0xd1)), "drop dp-b nd_unknown"},
+		"of its other MAC":            {chosen, "dp-a/if-a1", udp(a3, a1, "fe80::9", "fe80::ff:fe00:a3").frame(), "drop dp-a ipv6_source"},
+		"another's, that it may want": {chosen, "dp-a/if-a3", nd(multicast6, a3, "fe80::9", "ff02::1:ff00:2", 135, "fd00::2", a3), "punt dp-a claim"},
+		"asked for":                   {chosen, "dp-a/if-a3", nd(multicast6, a3, "fd00::3", "ff02::1:ff00:9", 135, "fe80::9", a3), "dp-a/if-a3"},
+	} {
+		t.Run(name, func(t *testing.T) { newLab(t, tc.text).expect(tc.at, tc.frame, tc.want) })
 	}
 }

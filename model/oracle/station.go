@@ -47,7 +47,7 @@ func (w *World) addStations() {
 		i := w.interfaces[o.UUID]
 		for _, l := range i.macs {
 			if i.sends[l.mac] == nil {
-				i.sends[l.mac] = &may{addresses: map[netip.Addr]*domain{}}
+				i.sends[l.mac] = &may{addresses: map[netip.Addr]*domain{}, chooses: l.segment == ""}
 			}
 		}
 		for _, h := range w.placesOf(i) {
@@ -129,6 +129,9 @@ func (w *World) addStationsAt(i *iface, h *host) {
 			continue
 		}
 		a := l.lease.Addr()
+		if l.lease.LinkLocal() {
+			continue // with the others
+		}
 		if m := i.sends[l.mac]; a.Is4() && !a.IsUnspecified() && d.present[i.location] {
 			m.leased4 = true
 		}
@@ -140,6 +143,11 @@ func (w *World) addStationsAt(i *iface, h *host) {
 			}
 			if a.Is6() {
 				s.add(linkLocalOf(l.mac))
+				for chosen := range w.leases(i) {
+					if chosen.mac == l.mac && chosen.lease.LinkLocal() && w.domainAt(chosen.lease.NetworkUUID, h) == d {
+						s.add(chosen.lease.Addr())
+					}
+				}
 			}
 		}
 	}

@@ -98,7 +98,7 @@ func (d *drawer) saw(ds []Delivery) {
 var (
 	broadcast = model.MAC{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
 	foreign4  = []netip.Addr{netip.MustParseAddr("8.8.8.8"), netip.MustParseAddr("10.0.0.77"), netip.MustParseAddr("10.0.1.77"), netip.MustParseAddr("172.16.90.200"), netip.MustParseAddr("192.168.7.6")}
-	foreign6  = []netip.Addr{netip.MustParseAddr("2001:db8::8"), netip.MustParseAddr("fd00:a::77"), netip.MustParseAddr("fd00:b::77")}
+	foreign6  = []netip.Addr{netip.MustParseAddr("2001:db8::8"), netip.MustParseAddr("fd00:a::77"), netip.MustParseAddr("fd00:b::77"), netip.MustParseAddr("fe80::77")}
 	casts4    = []netip.Addr{netip.MustParseAddr("224.0.0.5"), netip.MustParseAddr("239.1.2.3"), netip.MustParseAddr("255.255.255.255"), netip.MustParseAddr("10.0.0.255")}
 	casts6    = []netip.Addr{netip.MustParseAddr("ff02::1"), netip.MustParseAddr("ff05::123")}
 	ports     = []uint16{22, 53, 80, 1000, 1001, 40000}

@@ -26,7 +26,12 @@ func (d *drawer) ask(e ends, v6 bool) ([]byte, string) {
 		target = d.someForeign(true)
 	}
 	if d.oneIn(8) {
-		target = d.freshIn(target)
+		if target = d.freshIn(target); d.oneIn(3) {
+			target = d.freshIn(model.LinkLocals().Addr())
+		}
+	}
+	if d.oneIn(12) {
+		e.src = d.freshIn(model.LinkLocals().Addr())
 	}
 	b := target.As16()
 	if !d.oneIn(4) {
@@ -114,6 +119,8 @@ func (d *drawer) routerDiscovery(e ends) []byte {
 		e.src = netip.IPv6Unspecified()
 	case !e.src.Is6():
 		e.src = netip.MustParseAddr("fe80::1")
+	case d.oneIn(4):
+		e.src = d.freshIn(model.LinkLocals().Addr())
 	}
 	e.dst, e.ttl = draw(d, casts6), 255
 	e.dstMAC = groupMAC(e.dst)
@@ -138,6 +145,9 @@ func (d *drawer) dhcp(e ends) []byte {
 		e.src, e.dst = e.srcMAC.LinkLocal(), netip.MustParseAddr("ff02::1:2")
 		if e.dstMAC = groupMAC(e.dst); d.oneIn(3) {
 			e.src = d.someAddr(true)
+		}
+		if d.oneIn(8) {
+			e.src = d.freshIn(model.LinkLocals().Addr())
 		}
 		if !e.src.Is6() {
 			e.src = netip.IPv6Unspecified()

@@ -340,6 +340,23 @@ func (b *builder) guest() {
 				b.lease(i, ml, m, false)
 			}
 		}
+		if b.oneIn(3) {
+			b.choose(i, ml)
+		}
+	}
+}
+
+// choose leases a link-local address in all networks that a MAC address may be in, or only some.
+func (b *builder) choose(i *model.Interface, ml *model.MACLease) {
+	a := model.LinkLocals().Addr().Next()
+	for range b.n(3) {
+		a = a.Next()
+	}
+	for _, n := range b.networks {
+		if k := domainOf(n) + "/" + a.String(); n.SegmentUUID == "" && n.Mode != model.NetworkPhysical && !b.taken[k] && !b.oneIn(4) {
+			b.taken[k] = true
+			b.put(&model.IPLease{NetworkUUID: n.UUID, InterfaceUUID: i.UUID, MACLeaseUUID: ml.UUID, IPv6Address: a, Origin: model.OriginSLAAC})
+		}
 	}
 }
 

@@ -42,6 +42,7 @@ var (
 	peers6     = ip6{0: 0xfd, 12: 7, 13: 8, 14: 9, 15: 9}
 	unknown6   = ip6{0: 0xfd, 15: 77}
 	nothing6   = ip6{}
+	chosen6    = ip6{0: 0xfe, 1: 0x80, 15: 9}
 	elsewhere6 = ip6{0: 0xfd, 1: 9, 15: 9} // known in network 200 only
 )
 
@@ -360,7 +361,7 @@ func TestPrivilegedRandomFrames(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 0))
 	macs := []mac{me, me, meToo, peer, stranger, everyone, {}}
 	ips := []ip4{mine, mine, mine2, mineToo, peers, peers, unknown, nothing, elsewhere, {255, 255, 255, 255}}
-	ips6 := []ip6{mine6, mine6, mine26, mineToo6, peers6, peers6, unknown6, nothing6, elsewhere6, {0: 0xff, 15: 1}}
+	ips6 := []ip6{mine6, mine6, mine26, mineToo6, peers6, peers6, unknown6, nothing6, elsewhere6, chosen6, {0: 0xff, 15: 1}}
 	pick := func(n int) int { return r.IntN(n) }
 	seen := map[Reason]int{}
 	for range 5000 {

@@ -137,6 +137,11 @@ func TestPrivilegedND(t *testing.T) {
 		{"unregistered source address", ndFrame{src6: unknown6, target: peers6}.bytes(t), DropNDSender, nil},
 		{"the second MAC with the first address", ndFrame{src: meToo, src6: mine6, target: peers6}.bytes(t), DropNDSender, nil},
 
+		{"from a link-local address that nobody registered", ndFrame{src6: chosen6, target: peers6}.bytes(t), PassNDOther, nil},
+		{"from such an address, without option", with(ndFrame{src6: chosen6, target: peers6}), PassNDOther, nil},
+		{"from such an address with a spoofed link-layer address", ndFrame{link: peer, src6: chosen6, target: peers6}.bytes(t), DropNDSender, nil},
+		{"from one like it", ndFrame{src6: ip6{0: 0xfe, 1: 0x80, 7: 1, 15: 9}, target: peers6}.bytes(t), DropNDSender, nil},
+
 		{"through a router", ndFrame{hops: 254, src6: mine6, target: peers6}.bytes(t), DropNDMalformed, nil},
 		{"code 1", ndFrame{code: 1, src6: mine6, target: peers6}.bytes(t), DropNDMalformed, nil},
 		{"multicast target", ndFrame{src6: mine6, target: ip6{0: 0xff, 1: 2, 15: 1}}.bytes(t), DropNDMalformed, nil},
@@ -179,8 +184,12 @@ func expectND(f []byte) (Reason, []byte) {
 		return PassNDOther, nil
 	}
 	source, ok := world.sources6[Source6Key{InterfaceId: myInterface, Addr: src6}]
-	if !ok || source.Mac != src || n == 32 && mac(f[80:]) != src {
+	ok = ok && source.Mac == src
+	switch chosen := bytes.Equal(src6[:8], chosen6[:8]); {
+	case n == 32 && mac(f[80:]) != src, !ok && !chosen:
 		return DropNDSender, nil
+	case !ok:
+		return PassNDOther, nil
 	}
 	owner, ok := world.neighbors6[Neighbor6Key{NetworkId: source.NetworkId, Addr: target}]
 	switch {

@@ -63,6 +63,14 @@ static __always_inline bool ipv6_zero(const __u8 *addr)
 	return !any;
 }
 
+// ipv6_link_local: whether the address is of fe80::/64.
+static __always_inline bool ipv6_link_local(const __u8 *addr)
+{
+	const __u16 *x = (const __u16 *)addr;
+
+	return x[0] == bpf_htons(0xfe80) && !(x[1] | x[2] | x[3]);
+}
+
 // ipv6_sum: what the address adds to a checksum.
 static __always_inline __u32 ipv6_sum(const __u8 *addr)
 {

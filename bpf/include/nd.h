@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 
 // Neighbour solicitations over Ethernet (RFC 4861): the sender is guarded, a question for a known lease of another
-// interface is answered, everything else is left to Open vSwitch: duplicate address detection, options but one with the
-// sender's MAC, extension headers. The checksum of a question is not looked at, that of an answer is made anew.
+// interface is answered, everything else is left to Open vSwitch: duplicate address detection, questions from a link-local
+// address that is not known, which the sender may claim, options but one with the sender's MAC, extension headers. The
+// checksum of a question is not looked at, that of an answer is made anew.
 
 #pragma once
 
@@ -118,8 +119,10 @@ static __always_inline int nd(ctx_t *ctx, const struct ov_port *port)
 	}
 
 	network_id = source6_network(port, req->ip.src, req->ip.eth_src);
-	if (!network_id || spoofed)
+	if (spoofed || (!network_id && !ipv6_link_local(req->ip.src)))
 		return count(OV_DROP_ND_SENDER, CTX_DROP);
+	if (!network_id)
+		goto pass;
 
 	pass = OV_PASS_ND_MISS;
 	target = neighbor6_lookup(network_id, req->target);

@@ -93,3 +93,53 @@ func TestClaims(t *testing.T) {
 	b.claimsAre(told, wire.Claim{InterfaceUUID: "if-b", MAC: mac(1), Address: netip.MustParseAddr("fd00:6::beef"), Gone: gone})
 	b.until("another is refused meanwhile", func() bool { return b.count("claim", dropLimit) >= 1 })
 }
+
+// A guest that has an IPv6 address chooses a link-local one, in whatever way its network has addresses: it asks whether it is free, or asks from it. Nobody gets another's, or one made from another's MAC address.
+func TestLinkLocalClaims(t *testing.T) {
+	leased := func(guest int, address string) *model.IPLease {
+		l := addressed6(guest, "nw-a", address)
+		l.UUID, l.ID, l.Origin = "il-"+address[6:], uint32(1000+guest), model.OriginSLAAC
+		return l
+	}
+	objects := slices.Concat(six(model.AddressingStateful), guest(2, "dp-0", "p2"), []model.Object{addressed6(2, "nw-a", "fd00:6::20"), leased(2, "fe80::22")})
+	told := make(chan wire.Claim, 10)
+	b := newBench(t, objects, port("p1", "", 11), port("p2", "", 12))
+	b.claims.tell = func(c wire.Claim) { told <- c }
+	wants := func(address string) wire.Claim {
+		return wire.Claim{InterfaceUUID: "if-b", MAC: mac(1), Address: netip.MustParseAddr(address)}
+	}
+	from := func(address string) frame.IPv6 {
+		return frame.IPv6{HopLimit: 255, Src: netip.MustParseAddr(address), Dst: netip.MustParseAddr("ff02::2")}
+	}
+	eth := frame.Ethernet{Src: mac(1), Dst: model.MAC{0x33, 0x33, 0, 0, 0, 2}}
+
+	for address, f := range map[string][]byte{
+		"fe80::1:1": isFree(mac(1), "fe80::1:1"),
+		"fe80::1:2": frame.ICMPv6{Ethernet: eth, IP: from("fe80::1:2"), Type: 133, Body: make([]byte, 4)}.Encode(),
+		"fe80::1:3": frame.Datagram6{Ethernet: eth, IP: from("fe80::1:3"), UDP: frame.UDP{SrcPort: 546, DstPort: 547}, Payload: []byte{1, 2, 3, 4}}.Encode(),
+		"fe80::1:4": frame.ND{Src: netip.MustParseAddr("fe80::1:4"), Dst: netip.MustParseAddr("ff02::1:ff00:20"), Target: netip.MustParseAddr("fd00:6::20"), Link: mac(1)}.Encode(eth),
+	} {
+		b.sw.Receive(t, ovstest.Frame{Port: 11, Data: f})
+		b.claimsAre(told, wants(address))
+	}
+
+	for n, address := range []string{"fe80::22", mac(2).LinkLocal().String(), mac(77).LinkLocal().String()} {
+		by := []model.MAC{mac(2), mac(2), mac(77)}[n]
+		b.sw.Receive(t, ovstest.Frame{Port: 11, Data: isFree(mac(1), address)})
+		if b.sw.Sent(b.ctx(), func(f ovstest.Frame) bool {
+			_, m, reason := frame.DecodeND(f.Data)
+			return reason == frame.OK && f.Port == 11 && m.Advertisement && m.Target == netip.MustParseAddr(address) && m.Link == by
+		}) == nil {
+			t.Errorf("%s is not defended", address)
+		}
+		b.sw.Receive(t, ovstest.Frame{Port: 11, Data: frame.ICMPv6{Ethernet: eth, IP: from(address), Type: 133, Body: make([]byte, 4)}.Encode()})
+		b.until("it is counted", func() bool { return b.count("claim", dropTaken) == uint64(2*n+2) })
+	}
+
+	// What is leased is the guest's own.
+	b.change([]model.Object{leased(1, "fe80::1:1")})
+	b.until("it may send from it", func() bool { return strings.Contains(b.flows(), "ipv6_src=fe80::1:1") })
+	if made := b.replica.standing(1, 100, mac(1), netip.MustParseAddr("fe80::9")).made; !slices.Equal(made, []netip.Addr{netip.MustParseAddr("fe80::1:1")}) {
+		t.Errorf("it has made %v", made)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -78,6 +79,83 @@ func TestPrivilegedIPv6Guests(t *testing.T) {
 		}
 	}
 	s.pings6(t, "vm1", "fd00:6::1")
+}
+
+// Guests whose link-local addresses are not made from their MAC addresses are guests like any other: kernels that make stable private or random ones, a client that makes its own, and one that is set by hand. They are
+// their owners' alone, from host to host.
+func TestPrivilegedLinkLocalGuests(t *testing.T) {
+	privileged.Programs(t, "dhclient", "dhcpcd")
+	s := up(t, threeHosts(t, "sc-linklocal", nil), lab.StartAgents)
+	s.joined(t)
+	s.exec(t, "vm1", "sysctl", "-qw", "net.ipv6.conf.eth0.stable_secret=2001:db8::1234") // addr_gen_mode 2
+	s.exec(t, "vm5", "sysctl", "-qw", "net.ipv6.conf.eth0.addr_gen_mode=3", "net.ipv6.conf.eth0.accept_ra=1")
+	for _, g := range []string{"vm1", "vm5"} {
+		s.exec(t, g, "ip", "link", "set", "eth0", "down")
+		s.exec(t, g, "ip", "link", "set", "eth0", "up")
+		s.has6(t, g, "fe80::", "") // nobody has heard of it
+	}
+	dir := t.TempDir()
+	defer s.dhclient6(t, "vm1", dir)()
+
+	create[model.Network](t, s, client.Params{"uuid": "nw-six", "ipv6_network": "fd00:6::"})
+	create[model.Interface](t, s, client.Params{"uuid": "if-six", "mode": "simulated", "network_uuid": "nw-six", "ipv6_address": "fd00:6::1", "mac_address": "02:dc:00:00:00:06"})
+	create[model.NetworkService](t, s, client.Params{"uuid": "ns-six", "mode": "dhcp", "interface_uuid": "if-six"})
+	s.guest6(t, "vm1", client.Params{"ipv6_address": "fd00:6::11"})
+	s.guest6(t, "vm3", client.Params{"ipv6_address": "fd00:6::13"})
+
+	s.has6(t, "vm1", "fd00:6::11", "") // by DHCPv6
+	stable := s.chosen6(t, "vm1")
+	s.dhcpcd6(t, "vm3", "fd00:6::13", "slaac private")
+	s.pings6(t, "vm3", stable+"%eth0")
+
+	s.network6(t, client.Params{"ipv6_addressing": "slaac"})
+	s.guest6(t, "vm5", nil)
+	s.exec(t, "vm5", "ip", "link", "set", "eth0", "down")
+	s.exec(t, "vm5", "ip", "link", "set", "eth0", "up") // it makes another one, and solicits
+	s.has6(t, "vm5", "fd00:6::", "mngtmpaddr")
+	random := s.chosen6(t, "vm5")
+	s.pings6(t, "vm1", random+"%eth0")
+	s.pings6(t, "vm5", "fd00:6::11")
+
+	s.exec(t, "vm3", "ip", "-6", "addr", "add", "fe80::2/64", "dev", "eth0")
+	s.has6(t, "vm3", "fe80::2/64", "")
+	s.pings6(t, "vm5", "fe80::2%eth0")
+
+	// What another has is not the guest's, whether it asks or not: another guest, a router, a guest that may come yet.
+	for _, a := range []string{stable, "fe80::2", "fe80::dc:ff:fe00:6", "fe80::99:ff:fe00:99"} {
+		s.exec(t, "vm5", "ip", "-6", "addr", "add", a+"/64", "dev", "eth0")
+		s.has6(t, "vm5", a, "dadfailed")
+		s.exec(t, "vm5", "ip", "-6", "addr", "del", a+"/64", "dev", "eth0")
+	}
+	s.exec(t, "vm5", "ip", "-6", "addr", "add", stable+"/64", "dev", "eth0", "nodad")
+	if out := s.exec(t, "vm5", "sh", "-c", "ping -6 -c3 -i0.3 -W1 -I "+stable+"%eth0 fe80::2%eth0 || true"); !strings.Contains(out, " 0 received") {
+		t.Errorf("vm5 sends from the address of vm1:\n%s", out)
+	}
+	s.pings6(t, "vm3", stable+"%eth0") // which vm1 still has
+	want := map[string]string{stable: "if-vm1", "fe80::2": "if-vm3", random: "if-vm5"}
+	for l, err := range client.List[model.IPLease](t.Context(), s.api, nil) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if owner, ok := want[l.Object.Addr().String()]; ok && l.Object.Origin == model.OriginSLAAC && l.Object.InterfaceUUID == owner {
+			delete(want, l.Object.Addr().String())
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("there are no leases of %v", want)
+	}
+}
+
+// chosen6 gives a guest's link-local address, which must not be made from its MAC address.
+func (s *scene) chosen6(t *testing.T, guest string) string {
+	t.Helper()
+	out := strings.Fields(s.exec(t, guest, "ip", "-6", "-o", "addr", "show", "dev", "eth0", "scope", "link"))
+	at := slices.Index(out, "inet6")
+	if at < 0 || at+1 >= len(out) || strings.Contains(out[at+1], "ff:fe") {
+		t.Fatalf("%s has %v", guest, out)
+	}
+	a, _, _ := strings.Cut(out[at+1], "/")
+	return a
 }
 
 // guest6 gives a guest its interface in the network.
@@ -167,10 +245,10 @@ func (s *scene) leased6(t *testing.T, dir string) string {
 }
 
 // dhcpcd6 has another client ask for a guest's address, as it does where a router says that addresses are managed.
-func (s *scene) dhcpcd6(t *testing.T, guest, address string) {
+func (s *scene) dhcpcd6(t *testing.T, guest, address string, config ...string) {
 	t.Helper()
 	conf := filepath.Join(t.TempDir(), "conf")
-	if err := os.WriteFile(conf, []byte("ipv6only\nipv6rs\noption dhcp6_name_servers\nscript /bin/true\nnohook resolv.conf\nduid\n"), 0o644); err != nil { //nolint:gosec // no secret
+	if err := os.WriteFile(conf, []byte("ipv6only\nipv6rs\noption dhcp6_name_servers\nscript /bin/true\nnohook resolv.conf\nduid\n"+strings.Join(config, "\n")+"\n"), 0o644); err != nil { //nolint:gosec // no secret
 		t.Fatal(err)
 	}
 	s.exec(t, guest, "sh", "-c", "dhcpcd -6 -1 -q -t 20 -f "+conf+" eth0 2>&1")

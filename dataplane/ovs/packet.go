@@ -26,22 +26,27 @@ type Packet struct {
 	Data     []byte        // the frame, from the Ethernet header on, perhaps cut
 	Length   int           // of the whole frame
 
-	port flow.Port // that it came in on
-	meta flow.Match
+	port   flow.Port // that it came in on
+	meta   flow.Match
+	routed bool
 }
 
 func newPacket(in *ofp.PacketIn) Packet {
+	var registers [16]uint32
+	for r := range in.Metadata.Preds() {
+		if n := r.Field - flow.Reg(0); r.Field >= flow.Reg(0) && int(n) < len(registers) {
+			registers[n] = uint32(r.Value.Lo) //nolint:gosec // a register has 32 bits
+		}
+	}
+	of := func(r pipeline.Register) uint32 {
+		return registers[r.Bits.Field-flow.Reg(0)] >> r.Bits.Ofs & (1<<r.Bits.Bits - 1)
+	}
 	p := Packet{Table: in.Table, Userdata: in.Userdata, Data: in.Data, Length: int(in.Length), port: in.InPort(), meta: in.Metadata}
-	p.Class = pipeline.PuntClass(p.register(pipeline.Class))
-	p.Network, p.Ingress, p.Egress = p.register(pipeline.Network), p.register(pipeline.Ingress), p.register(pipeline.Egress)
-	p.Link, p.Subnet, p.Refused = p.register(pipeline.RouteLink), p.register(pipeline.Subnet), reason.Reason(p.register(pipeline.Refused)) //nolint:gosec // of 8 bits
-	p.Remote = p.register(pipeline.Remote) == 1
+	p.Class = pipeline.PuntClass(of(pipeline.Class)) //nolint:gosec // of 8 bits
+	p.Network, p.Ingress, p.Egress = of(pipeline.Network), of(pipeline.Ingress), of(pipeline.Egress)
+	p.Link, p.Subnet, p.Refused = of(pipeline.RouteLink), of(pipeline.Subnet), reason.Reason(of(pipeline.Refused)) //nolint:gosec // of 8 bits
+	p.Remote, p.routed = of(pipeline.Remote) == 1, of(pipeline.Hops) != 0
 	return p
-}
-
-func (p *Packet) register(r pipeline.Register) uint32 {
-	v, _ := p.meta.Get(r.Bits.Field)
-	return uint32(v.Shr(int(r.Bits.Ofs)).And(flow.Ones(int(r.Bits.Bits))).Lo)
 }
 
 // NextHop gives the address of the next hop that the packet was on its way to, the zero Addr if it was not being routed.
@@ -57,7 +62,7 @@ func (p *Packet) NextHop() netip.Addr {
 }
 
 // Routed reports whether a router of this host has brought the packet to where it is.
-func (p *Packet) Routed() bool { return p.register(pipeline.Hops) != 0 }
+func (p *Packet) Routed() bool { return p.routed }
 
 // TunnelSource gives the address of the host that sent the packet through a tunnel, the zero Addr if it came in no tunnel.
 func (p *Packet) TunnelSource() netip.Addr {

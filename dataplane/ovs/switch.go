@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"github.com/openvnet/openvnet/dataplane/pipeline"
 	"github.com/openvnet/openvnet/dataplane/state"
@@ -13,6 +14,9 @@ import (
 	"github.com/openvnet/openvnet/ofctl/flow"
 	"github.com/openvnet/openvnet/ofctl/ofp"
 )
+
+// packetOutWait is how long a packet waits for room among the messages to the switch.
+const packetOutWait = time.Second
 
 // Switch is a session with a bridge whose flow, group and meter tables it owns. Sync first, then Apply; both from one
 // goroutine.
@@ -26,7 +30,7 @@ type Switch struct {
 
 // Dial connects to the bridge at target (see conn.Dial). Run must run for anything to happen.
 func Dial(ctx context.Context, target string, log *slog.Logger) (*Switch, error) {
-	c, err := conn.Dial(ctx, target, conn.Options{Log: log})
+	c, err := conn.Dial(ctx, target, conn.Options{Log: log, PacketOutWait: packetOutWait})
 	if err != nil {
 		return nil, fmt.Errorf("connect to the switch at %s: %w", target, err)
 	}

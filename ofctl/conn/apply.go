@@ -83,11 +83,17 @@ func (c *Conn) Post(ctx context.Context, m ofp.Message) error {
 	if err != nil {
 		return err
 	}
-	return c.post(ctx, b)
+	return c.post(ctx, 0, b)
 }
 
-// PacketOut sends a packet and does not wait. An error of the switch is logged and counted.
-func (c *Conn) PacketOut(ctx context.Context, m *ofp.PacketOut) error { return c.Post(ctx, m) }
+// PacketOut sends a packet and waits for nothing but room in the queue, for Options.PacketOutWait at most. An error of the switch is logged and counted.
+func (c *Conn) PacketOut(ctx context.Context, m *ofp.PacketOut) error {
+	b, err := ofp.Append(make([]byte, 0, 256+len(m.Data)), c.takeXIDs(1), m)
+	if err != nil {
+		return err
+	}
+	return c.post(ctx, c.opt.PacketOutWait, b)
+}
 
 // Listen asks the switch for packet-ins with all that it knows (NXT_PACKET_IN2), for port-status and flow-removed
 // messages. Controller actions name this session by id.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/openvnet/openvnet/ofctl/ofp"
 )
@@ -111,8 +112,8 @@ func (c *Conn) await(ctx context.Context, k *call, signal <-chan struct{}) error
 	}
 }
 
-// post gives bytes to the writer.
-func (c *Conn) post(ctx context.Context, b []byte) error {
+// post gives bytes to the writer, for which it waits for no longer than limit; 0 is for as long as ctx lets it.
+func (c *Conn) post(ctx context.Context, limit time.Duration, b []byte) error {
 	select {
 	case <-c.done:
 		return c.closedErr()
@@ -121,6 +122,17 @@ func (c *Conn) post(ctx context.Context, b []byte) error {
 	select {
 	case c.out <- b:
 		return nil
+	default: // only who has to wait needs a timer
+	}
+	var late <-chan time.Time
+	if limit > 0 {
+		late = time.After(limit)
+	}
+	select {
+	case c.out <- b:
+		return nil
+	case <-late:
+		return fmt.Errorf("the switch has taken nothing for %v", limit)
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-c.done:
@@ -157,7 +169,7 @@ func (t *batch) flush() error {
 	}
 	b := t.b
 	t.b = nil
-	return t.c.post(t.ctx, b)
+	return t.c.post(t.ctx, 0, b)
 }
 
 // finish encodes the last message and posts what there is.
@@ -187,7 +199,7 @@ func (c *Conn) request(ctx context.Context, m ofp.Message, receive func(m ofp.Me
 	defer c.end(k)
 	b, err := ofp.Append(nil, k.first, m)
 	if err == nil {
-		if err = c.post(ctx, b); err == nil {
+		if err = c.post(ctx, 0, b); err == nil {
 			err = c.wait(ctx, k)
 		}
 	}

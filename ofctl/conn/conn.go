@@ -189,6 +189,7 @@ func (c *Conn) event(m ofp.Message) {
 }
 
 func (c *Conn) write(ctx context.Context) error {
+	var several []byte
 	for {
 		var b []byte
 		select {
@@ -200,6 +201,19 @@ func (c *Conn) write(ctx context.Context) error {
 			case <-ctx.Done():
 				return ctx.Err()
 			}
+		}
+		// What else waits goes with it, in one system call.
+		if len(c.out) > 0 && len(b) < batchSize {
+			several = append(several[:0], b...)
+			for more := true; more && len(several) < batchSize; {
+				select {
+				case b = <-c.out:
+					several = append(several, b...)
+				default:
+					more = false
+				}
+			}
+			b = several
 		}
 		// Before the write, so that who has an answer finds its question counted.
 		c.counters.sentBytes.Add(uint64(len(b)))

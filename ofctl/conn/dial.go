@@ -17,13 +17,14 @@ import (
 
 // Options of a session.
 type Options struct {
-	TLS          *tls.Config   // required for ssl: targets
-	Log          *slog.Logger  // optional: nowhere
-	PacketIns    int           // optional: size of the queue of PacketIns; 0: 1024
-	Events       int           // optional: size of the queue of Events; 0: 1024
-	EchoInterval time.Duration // optional: silence after which the switch is asked for an echo; 0: 5s; negative: never
-	EchoTimeout  time.Duration // optional: further silence after which the session ends; 0: 15s
-	DialTimeout  time.Duration // optional: for connecting and agreeing on the version; 0: 5s
+	TLS           *tls.Config   // required for ssl: targets
+	Log           *slog.Logger  // optional: nowhere
+	PacketIns     int           // optional: size of the queue of PacketIns; 0: 1024
+	Events        int           // optional: size of the queue of Events; 0: 1024
+	EchoInterval  time.Duration // optional: silence after which the switch is asked for an echo; 0: 5s; negative: never
+	EchoTimeout   time.Duration // optional: further silence after which the session ends; 0: 15s
+	PacketOutWait time.Duration // optional: for a packet-out to find room in the queue; 0: as long as its context lets it
+	DialTimeout   time.Duration // optional: for connecting and agreeing on the version; 0: 5s
 }
 
 func (o Options) withDefaults() Options {
@@ -49,7 +50,7 @@ func (o Options) withDefaults() Options {
 }
 
 // queueSize is the number of buffers between callers and the writer.
-const queueSize = 16
+const queueSize = 64
 
 // Dial connects to a switch and agrees with it on OpenFlow 1.5. The target has the form of Open vSwitch: "unix:PATH"
 // (such as the bridge's management socket RUNDIR/BRIDGE.mgmt), "tcp:HOST:PORT" or "ssl:HOST:PORT". A peer that speaks

@@ -261,6 +261,45 @@ func TestPacketsKeepNothingWaiting(t *testing.T) {
 	}
 }
 
+// Packets to a switch that reads none find no room in the end, and do not wait for longer than they may. What has waited is sent together, in order.
+func TestPacketsToASlowSwitch(t *testing.T) {
+	release := make(chan struct{})
+	var got []byte
+	target := listen(t, fakeSwitch(func(c net.Conn, xid uint32, m ofp.Message) {
+		<-release
+		switch m := m.(type) {
+		case *ofp.PacketOut:
+			got = append(got, m.Data[0])
+		case *ofp.BarrierRequest:
+			send(c, xid, &ofp.BarrierReply{})
+		}
+	}))
+	c := dialAndRun(t, target, Options{PacketOutWait: 10 * time.Millisecond})
+	taken := 0
+	for {
+		err := c.PacketOut(t.Context(), &ofp.PacketOut{InPort: flow.PortController, Data: append([]byte{byte(taken)}, make([]byte, 60_000)...)})
+		if err != nil {
+			break
+		}
+		taken++
+	}
+	if taken < queueSize {
+		t.Errorf("%d packets found room", taken)
+	}
+	close(release)
+	if err := c.Barrier(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for n, b := range got {
+		if b != byte(n) {
+			t.Fatalf("packet %d came as number %d", b, n)
+		}
+	}
+	if len(got) != taken {
+		t.Errorf("%d of %d packets came", len(got), taken)
+	}
+}
+
 // A call ends with its context, and what comes late for it disturbs nothing.
 func TestLateAnswer(t *testing.T) {
 	release := make(chan struct{})

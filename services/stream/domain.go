@@ -100,42 +100,34 @@ func (d *domain) serve(r *tcp.ForwarderRequest) {
 		return
 	}
 	defer d.server.release(d, c)
+	// The guest has until then to complete the handshake. When the context ends, the connection is aborted.
+	late := time.AfterFunc(handshake, c.cancel)
 	var queue waiter.Queue
-	opened := make(chan struct{})
-	go d.attend(ctx, id, opened)
+	opened, aborted := make(chan struct{}), make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(aborted)
+		d.abort(id, opened)
+	})
 	ep, err := r.CreateEndpoint(&queue)
+	late.Stop()
 	close(opened)
 	d.server.opened(c)
 	r.Complete(false)
-	if err != nil {
-		return
+	if err == nil {
+		c.TCPConn = gonet.NewTCPConn(&queue, ep)
+		handler(ctx, c)
+		finish(ctx, &queue, ep)
 	}
-	finished, aborted := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(aborted)
-		select {
-		case <-ctx.Done():
-		case <-finished:
-		}
+	if !stop() {
+		<-aborted
+	}
+	if err == nil {
 		ep.Abort()
-	}()
-	c.TCPConn = gonet.NewTCPConn(&queue, ep)
-	handler(ctx, c)
-	finish(ctx, &queue, ep)
-	close(finished)
-	<-aborted
+	}
 }
 
-// attend ends a handshake that takes too long, or whose connection is not wanted any more.
-func (d *domain) attend(ctx context.Context, id stack.TransportEndpointID, opened <-chan struct{}) {
-	late := time.NewTimer(handshake)
-	defer late.Stop()
-	select {
-	case <-opened:
-		return
-	case <-late.C:
-	case <-ctx.Done():
-	}
+// abort resets a connection, also one whose handshake is not complete: nobody else has that yet, and it may not be there yet either.
+func (d *domain) abort(id stack.TransportEndpointID, opened <-chan struct{}) {
 	protocol := ipv4.ProtocolNumber
 	if id.LocalAddress.Len() == 16 {
 		protocol = ipv6.ProtocolNumber
@@ -205,8 +197,13 @@ func (l *link) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
 		if p.TransportProtocolNumber != tcp.ProtocolNumber {
 			continue
 		}
-		n := p.Network()
-		l.domain.server.send(l.domain.number, addr(n.SourceAddress()), addr(n.DestinationAddress()), uint16(p.NetworkProtocolNumber), p.AsSlices())
+		n, h := p.Network(), header.TCP(p.TransportHeader().Slice())
+		s := outgoing{etherType: uint16(p.NetworkProtocolNumber)}
+		s.pair = pair{l.domain.number, addr(n.DestinationAddress()), addr(n.SourceAddress())}
+		if len(h) >= header.TCPMinimumSize { // otherwise a fragment, of a segment from before the MTU became less
+			s.ports, s.acked, s.acknowledges = [2]uint16{h.DestinationPort(), h.SourcePort()}, h.AckNumber(), acknowledges(h, p.Data().Size())
+		}
+		l.domain.server.send(s, p.AsSlices())
 	}
 	return pkts.Len(), nil
 }

@@ -68,10 +68,25 @@ func single(a netip.Addr) bool {
 	return !a.IsUnspecified() && !a.IsMulticast() && !a.IsLoopback() && !a.Is4In6() && a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
 }
 
-// header begins a frame to the guest.
-func (g *guest) header(etherType uint16) []byte {
-	eth := frame.Ethernet{Dst: g.mac, Src: g.local, Tagged: g.tagged, TCI: g.tci, Type: etherType}
-	return eth.Append(nil)
+// frame makes the frame to the guest of the parts of a packet.
+func (g *guest) frame(etherType uint16, packet [][]byte) []byte {
+	n := ethernetLen
+	for _, part := range packet {
+		n += len(part)
+	}
+	b := frame.Ethernet{Dst: g.mac, Src: g.local, Tagged: g.tagged, TCI: g.tci, Type: etherType}.Append(make([]byte, 0, n))
+	for _, part := range packet {
+		b = append(b, part...)
+	}
+	return b
+}
+
+const ethernetLen = 18 // with a VLAN tag
+
+// acknowledges reports whether a segment does nothing else than to acknowledge what came in order.
+func acknowledges(h header.TCP, payload int) bool {
+	const timestamp = 12 // the length of the only option there may be; others say what did not come in order
+	return payload == 0 && h.Flags() == header.TCPFlagAck && int(h.DataOffset()) <= header.TCPMinimumSize+timestamp
 }
 
 func addr(a tcpip.Address) netip.Addr {

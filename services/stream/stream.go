@@ -15,7 +15,6 @@ package stream
 import (
 	"context"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,6 +55,7 @@ type Options struct {
 	HalfOpen     int           // of them, whose handshake is not complete; 8
 	Buffer       int           // bytes of each connection that wait to be sent or acknowledged; of what has come in, half of it; 65,536
 	Lifetime     time.Duration // of a connection; a minute
+	Hold         time.Duration // for a segment that only acknowledges to wait for the next one, which does so too; 10 ms
 	Idle         time.Duration // until a stack that nobody uses goes; half a minute
 }
 
@@ -66,6 +66,8 @@ const (
 	guestIdle          = 5 * time.Second
 	linger             = 2 * time.Second // for a guest to acknowledge the end of a connection
 	sweepEvery         = time.Second
+
+	maxHeld = 1024 // segments that wait for the next one of their connection
 )
 
 // Server is the TCP of all domains. Its methods are safe for concurrent use.
@@ -80,6 +82,8 @@ type Server struct {
 	guests      map[pair]*guest
 	interfaces  map[uint32]*usage
 	connections int
+	held        map[flow]held
+	letGoSoon   *time.Timer    // runs while there are some
 	closing     sync.WaitGroup // stacks that go
 }
 
@@ -123,13 +127,19 @@ func New(o Options) *Server {
 	if o.Lifetime == 0 {
 		o.Lifetime = time.Minute
 	}
+	if o.Hold == 0 {
+		o.Hold = 10 * time.Millisecond
+	}
 	if o.Idle == 0 {
 		o.Idle = 30 * time.Second
 	}
-	return &Server{
+	s := &Server{
 		o: o, out: make(chan outFrame, maxOut),
-		domains: map[uint32]*domain{}, guests: map[pair]*guest{}, interfaces: map[uint32]*usage{},
+		domains: map[uint32]*domain{}, guests: map[pair]*guest{}, interfaces: map[uint32]*usage{}, held: map[flow]held{},
 	}
+	s.letGoSoon = time.AfterFunc(o.Hold, s.letGo)
+	s.letGoSoon.Stop()
+	return s
 }
 
 // Run sends what there is to send and lets go of what is not used, until ctx ends. Then all connections are reset, and their handlers have returned when Run does.
@@ -332,24 +342,73 @@ func (s *Server) end() {
 	}
 	s.mu.Unlock()
 	s.closing.Wait()
+	s.letGoSoon.Stop()
 }
 
-// send sends what a stack has for a guest, or drops it: then TCP sends it again.
-func (s *Server) send(number uint32, src, dst netip.Addr, etherType uint16, packet [][]byte) {
+// flow is the segments of a connection to the guest.
+type flow struct {
+	pair
+	ports [2]uint16 // the guest's, ours
+}
+
+// outgoing is what a stack has for a guest.
+type outgoing struct {
+	flow
+	acknowledges bool // and nothing else
+	acked        uint32
+	etherType    uint16
+}
+
+// held is a segment that waits for the next one of its connection.
+type held struct {
+	outFrame
+	acked uint32
+}
+
+// send sends what a stack has for a guest, or drops it: then TCP sends it again. A segment that only acknowledges is held back for a while, as the next one does
+// so too, and is forgotten then; but every second one goes (RFC 1122, section 4.2.3.2).
+func (s *Server) send(of outgoing, packet [][]byte) {
 	s.mu.Lock()
-	g := s.guests[pair{number, dst, src}]
+	defer s.mu.Unlock()
+	g := s.guests[of.pair]
 	if g == nil {
-		s.mu.Unlock()
 		s.verdicts[NoGuest].Add(1)
 		return
 	}
-	b, back := g.header(etherType), g.back
-	s.mu.Unlock()
-	b = slices.Concat(append([][]byte{b}, packet...)...)
+	f := outFrame{g.back, g.frame(of.etherType, packet)}
+	before, waits := s.held[of.flow]
+	switch {
+	case of.acknowledges && !waits && len(s.held) < maxHeld:
+		s.held[of.flow] = held{f, of.acked}
+		if len(s.held) == 1 {
+			s.letGoSoon.Reset(s.o.Hold)
+		}
+		return
+	case waits:
+		delete(s.held, of.flow)
+		if of.acknowledges && before.acked == of.acked { // that something is missing is said each time
+			s.put(before.outFrame)
+		}
+	}
+	s.put(f)
+}
+
+// put lets a frame wait to be sent.
+func (s *Server) put(f outFrame) {
 	select {
-	case s.out <- outFrame{back, b}:
+	case s.out <- f:
 		s.verdicts[Sent].Add(1)
 	default:
 		s.verdicts[QueueFull].Add(1)
+	}
+}
+
+// letGo sends what is held back.
+func (s *Server) letGo() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for to, h := range s.held {
+		delete(s.held, to)
+		s.put(h.outFrame)
 	}
 }

@@ -29,6 +29,7 @@ import (
 
 	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/services/frame"
+	"github.com/openvnet/openvnet/services/stream/streamtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -613,5 +614,104 @@ func BenchmarkDomain(b *testing.B) {
 			b.Fatal(err)
 		}
 		d.stack.Destroy()
+	}
+}
+
+// A segment that only acknowledges waits for the next one; every second one goes, and all that say that something is missing.
+func TestAcknowledgementsWait(t *testing.T) {
+	s := New(Options{Handler: on(nil), Hold: time.Hour})
+	p := pair{1, guest4, ours4}
+	s.guests[p] = &guest{}
+	f := flow{p, [2]uint16{1000, 80}}
+	for _, c := range []struct {
+		name string
+		of   outgoing
+		want string
+	}{
+		{"a", outgoing{f, true, 10, frame.TypeIPv4}, ""},
+		{"b", outgoing{f, false, 10, frame.TypeIPv4}, "b"}, // with data, so that the one before is of no use
+		{"c", outgoing{f, true, 20, frame.TypeIPv4}, ""},
+		{"d", outgoing{flow{p, [2]uint16{1001, 80}}, false, 10, frame.TypeIPv4}, "d"}, // of another connection
+		{"e", outgoing{f, true, 30, frame.TypeIPv4}, "e"},                             // the second
+		{"f", outgoing{f, true, 40, frame.TypeIPv4}, ""},
+		{"g", outgoing{f, true, 40, frame.TypeIPv4}, "fg"}, // what comes after is missing
+		{"h", outgoing{f, true, 50, frame.TypeIPv4}, ""},
+	} {
+		s.send(c.of, [][]byte{[]byte(c.name)})
+		if got := sent(s); got != c.want {
+			t.Errorf("after %s: %q instead of %q", c.name, got, c.want)
+		}
+	}
+	s.letGo()
+	if got := sent(s); got != "h" {
+		t.Errorf("in the end: %q", got)
+	}
+}
+
+// sent gives the last byte of each frame that is to be sent.
+func sent(s *Server) (all string) {
+	for len(s.out) > 0 {
+		f := <-s.out
+		all += string(f.data[len(f.data)-1:])
+	}
+	return all
+}
+
+// echo says what it is told.
+func echo(_ context.Context, c *Conn) {
+	b := make([]byte, 512)
+	for {
+		n, err := c.Read(b)
+		if err != nil {
+			return
+		}
+		if _, err := c.Write(b[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// asking is a guest of a server that asks by itself.
+func asking(s *Server) (open func(port uint16), over func() error) {
+	a := &streamtest.Asker{MAC: guestMAC, Server: ourMAC, From: guest4, To: netip.AddrPortFrom(ours4, 80), Question: []byte("hello")}
+	back := make(chan []byte, 64)
+	take := func(b []byte) {
+		s.Take(Frame{Domain: 1, Interface: 2, MTU: 1500, Data: b, Back: func(_ context.Context, b []byte) { back <- b }})
+	}
+	return func(port uint16) { take(a.Open(port)) }, func() error {
+		for {
+			next, over, err := a.Take(<-back)
+			for _, f := range next {
+				take(f)
+			}
+			if err != nil || over {
+				return err
+			}
+		}
+	}
+}
+
+// A question that is answered takes three frames: one opens the connection, one answers, one closes.
+func TestFramesOfAQuestion(t *testing.T) {
+	s := run(t, Options{Handler: on(echo), Hold: time.Hour})
+	open, over := asking(s)
+	open(1000)
+	if err := over(); err != nil {
+		t.Fatal(err)
+	}
+	if n := s.Counts()[Sent]; n != 3 {
+		t.Errorf("%d frames", n)
+	}
+}
+
+// BenchmarkConnection is a connection with a question and its answer, as a guest of Linux has it.
+func BenchmarkConnection(b *testing.B) {
+	open, over := asking(run(b, Options{Handler: on(echo), PerInterface: 1000, HalfOpen: 1000}))
+	b.ReportAllocs()
+	for n := range b.N {
+		open(uint16(1024 + n%60_000))
+		if err := over(); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

@@ -121,6 +121,16 @@ func TestPrivilegedLinkLocalGuests(t *testing.T) {
 	s.has6(t, "vm3", "fe80::2/64", "")
 	s.pings6(t, "vm5", "fe80::2%eth0")
 
+	// They outlive who has been told of them.
+	s.kill(t, "vnmgr", lab.Manager)
+	s.kill(t, "node1", lab.Agent)
+	s.start(t, "vnmgr", lab.Manager)
+	s.start(t, "node1", lab.Agent)
+	for _, node := range []string{"node1", "node2", "node3"} {
+		s.settled(t, node, ofManager)
+	}
+	s.pings6(t, "vm3", stable+"%eth0")
+
 	// What another has is not the guest's, whether it asks or not: another guest, a router, a guest that may come yet.
 	for _, a := range []string{stable, "fe80::2", "fe80::dc:ff:fe00:6", "fe80::99:ff:fe00:99"} {
 		s.exec(t, "vm5", "ip", "-6", "addr", "add", a+"/64", "dev", "eth0")

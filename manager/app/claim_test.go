@@ -1,10 +1,14 @@
 package app_test
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 
 	"github.com/openvnet/openvnet/manager/app"
 	"github.com/openvnet/openvnet/model"
@@ -192,4 +196,85 @@ func TestClaimLinkLocal(t *testing.T) {
 	c.update(model.IPLeases, "il-0b", app.Params{"ipv6_address": "fd00:f::f1"})
 	c.delete(model.IPLeases, children[*model.IPLease](c, "if-1", "ip_leases.interface_uuid")[0].UUID)
 	c.hasAddresses("if-1")
+}
+
+// Whatever becomes of networks, interfaces and leases: a link-local address is leased where its MAC address has another IPv6 address and may choose one, and nowhere else; and no claim fails in another way than by being refused.
+func TestRandomLinkLocals(t *testing.T) {
+	t.Parallel()
+	c := newCases(t)
+	c.create(model.Segments, app.Params{"uuid": "seg-a", "mode": "virtual"})
+	networks, macs := []string{"nw-a", "nw-b", "nw-c"}, []string{"02:00:00:00:00:01", "02:00:00:00:00:02", "02:00:00:00:00:03"}
+	for n, uuid := range networks {
+		c.create(model.Networks, app.Params{"uuid": uuid, "ipv6_network": fmt.Sprintf("fd00:%d::", n), "ipv4_network": "10.1.0.0"})
+	}
+	leased, refused := 0, 0
+	rapid.Check(t, func(rt *rapid.T) {
+		draw := func(what string, from ...string) string { return rapid.SampledFrom(from).Draw(rt, what) }
+		iface := draw("interface", "if-a", "if-b")
+		mac := draw("mac", macs...)
+		ctx := t.Context()
+		all := func() (leases []*model.IPLease) {
+			for _, n := range networks {
+				leases = append(leases, children[*model.IPLease](c, n, "ip_leases.network_uuid")...)
+			}
+			return leases
+		}
+		for range 20 {
+			var err error
+			n := draw("network", networks...)
+			address := fmt.Sprintf("%s%d", get[*model.Network](c, n).IPv6Network, rapid.IntRange(1, 3).Draw(rt, "address"))
+			switch rapid.IntRange(0, 11).Draw(rt, "what") {
+			case 0:
+				_, err = c.Create(ctx, model.Interfaces, app.Params{"uuid": iface, "mode": "vif", "mac_address": mac, "network_uuid": n, "ipv6_address": address}, app.Write{})
+			case 1:
+				_, err = c.Create(ctx, model.IPLeases, app.Params{"interface_uuid": iface, "network_uuid": n, draw("family", "ipv6_address", "ipv4_address"): address}, app.Write{})
+			case 2:
+				if ls := all(); len(ls) > 0 {
+					l := rapid.SampledFrom(ls).Draw(rt, "lease")
+					_, err = c.Update(ctx, model.IPLeases, l.UUID, app.Params{"network_uuid": n, "ipv6_address": address}, app.Write{})
+				}
+			case 3:
+				if ls := all(); len(ls) > 0 {
+					_, err = c.Delete(ctx, model.IPLeases, rapid.SampledFrom(ls).Draw(rt, "lease").UUID, app.Write{})
+				}
+			case 4:
+				_, err = c.Update(ctx, model.Networks, n, app.Params{"ipv6_addressing": draw("addressing", "slaac", "stateful"), "segment_uuid": draw("segment", "", "", "seg-a")}, app.Write{})
+			case 5:
+				_, err = c.Update(ctx, model.Interfaces, iface, app.Params{"mode": draw("mode", "vif", "simulated")}, app.Write{})
+			case 6:
+				if rapid.IntRange(0, 3).Draw(rt, "delete") == 0 {
+					_, err = c.Delete(ctx, model.Interfaces, iface, app.Write{})
+				}
+			default:
+				m, e := model.ParseMAC(mac)
+				if e != nil {
+					rt.Fatal(e)
+				}
+				claim := wire.Claim{InterfaceUUID: iface, MAC: m, Address: netip.MustParseAddr(draw("claim", "fe80::1", "fe80::2", "fe80::", "fe80:1::1", "fe80::ff:fe00:1", address))}
+				no, err := c.Claim(ctx, []wire.Claim{claim})
+				if err != nil {
+					rt.Fatalf("%+v: %v", claim, err)
+				}
+				leased, refused = leased+1-len(no), refused+len(no)
+			}
+			if e := (*model.Error)(nil); err != nil && !errors.As(err, &e) {
+				rt.Fatal(err)
+			}
+			for _, l := range all() {
+				if !l.LinkLocal() {
+					continue
+				}
+				ml, nw := get[*model.MACLease](c, l.MACLeaseUUID), get[*model.Network](c, l.NetworkUUID)
+				beside := slices.ContainsFunc(children[*model.IPLease](c, ml.UUID, "ip_leases.mac_lease_uuid"), func(o *model.IPLease) bool {
+					return o.NetworkUUID == l.NetworkUUID && o.Addr().Is6() && !o.LinkLocal()
+				})
+				if !beside || !nw.ChoosesLinkLocal() || ml.SegmentUUID != "" || get[*model.Interface](c, l.InterfaceUUID).Mode != model.InterfaceVIF || l.Origin != model.OriginSLAAC {
+					rt.Fatalf("%+v is leased; of %+v, in %+v", l, ml, nw)
+				}
+			}
+		}
+	})
+	if leased < 20 || refused < 20 {
+		t.Errorf("%d claims leased, %d refused", leased, refused)
+	}
 }

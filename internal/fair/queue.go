@@ -11,12 +11,14 @@ type Queue[K comparable, V any] struct {
 	first  int // of turns: whose turn it is
 	turns  []*line[K, V]
 	lines  map[K]*line[K, V] // one for each key that has something waiting, hence at most as many as there is room
+	spare  *line[K, V]       // one that nothing waits in any more
 }
 
 // line is what waits of one key, in the order in which it came.
 type line[K comparable, V any] struct {
 	key     K
 	waiting []V
+	room    []V // empty: what waiting began with
 }
 
 // New gives a queue for up to room things, at least one.
@@ -49,12 +51,21 @@ func (q *Queue[K, V]) Put(k K, v V) (loser K, lost bool) {
 		loser, lost = longest.key, true
 	}
 	if own == nil {
-		own = &line[K, V]{key: k}
+		if own = q.spare; own == nil {
+			own = &line[K, V]{}
+		}
+		own.key, q.spare = k, nil
 		q.lines[k] = own
 		q.turns = slices.Insert(q.turns, q.first, own) // the last in turn stands before the first
 		q.first = (q.first + 1) % len(q.turns)
 	}
+	if len(own.waiting) == 0 {
+		own.waiting = own.room
+	}
 	own.waiting = append(own.waiting, v)
+	if len(own.waiting) == 1 {
+		own.room = own.waiting[:0]
+	}
 	q.length++
 	return loser, lost
 }
@@ -82,6 +93,7 @@ func (q *Queue[K, V]) Take() (v V, ok bool) {
 	if len(l.waiting) == 0 {
 		delete(q.lines, l.key)
 		q.turns = slices.Delete(q.turns, q.first, q.first+1)
+		q.spare = l
 	} else {
 		q.first++
 	}

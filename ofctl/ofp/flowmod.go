@@ -196,7 +196,7 @@ func decodeFlowStatsReply(r *reader, more bool) Message {
 		if r.err != nil {
 			break
 		}
-		s, err := decodeFlowStats(e)
+		s, err := decodeFlowStats(&e)
 		if err != nil {
 			m.Unknown = append(m.Unknown, UnknownFlow{
 				s.Flow.Table, s.Flow.Priority, s.Flow.Cookie, err.Error(), bytes.Clone(start[:n]),

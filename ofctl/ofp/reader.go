@@ -86,10 +86,10 @@ func (r *reader) rest() []byte {
 }
 
 // sub gives a reader of the next n bytes; its failures must be taken over with join.
-func (r *reader) sub(n int) *reader { return &reader{b: r.take(n), err: r.err} }
+func (r *reader) sub(n int) reader { return reader{b: r.take(n), err: r.err} }
 
 // join takes over the failure of a reader of a part, which must have been read to its end.
-func (r *reader) join(s *reader) {
+func (r *reader) join(s reader) {
 	if s.err == nil && len(s.b) > 0 {
 		s.fail("%d bytes too many", len(s.b))
 	}
@@ -134,7 +134,7 @@ func (r *reader) matchTLVs() []byte {
 }
 
 // property reads one property of the form type, length, value, padding to 8 bytes.
-func (r *reader) property() (typ uint16, v *reader) {
+func (r *reader) property() (typ uint16, v reader) {
 	typ = r.u16()
 	n := int(r.u16())
 	if n < 4 {

@@ -73,7 +73,7 @@ func (r *reader) stats() Stats {
 		class, num, size := f.u16(), f.u8()>>1, int(f.u8())
 		v := f.sub(size)
 		if class == oxsClass {
-			s.set(num, v)
+			s.set(num, &v)
 		}
 	}
 	r.join(f)

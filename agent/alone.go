@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -32,8 +33,8 @@ type AloneOptions struct {
 type Manager interface {
 	// Ports says which ports belong to no interface that is here, and which interfaces are here because of their ports.
 	Ports(p wire.Ports)
-	// Asked says that the guest of an interface without a lease has asked by DHCP.
-	Asked(iface string)
+	// Asked says that a guest asks for a lease of a family, 4 or 6, who has none.
+	Asked(iface string, family int)
 	// Lease says that a guest has renewed a lease, or given it back.
 	Lease(uuid string, released bool)
 	// Arrived says that a guest that is to move here has sent from here.
@@ -133,7 +134,7 @@ func (a *Alone) applied(ctx context.Context, w *work) error {
 		a.log.Warn("an object is not realised", "object", uuid, "reason", why)
 	}
 	back := func(ctx context.Context, p ovs.Packet, frame []byte) error { return a.inject(ctx, frame, p.Back()) }
-	if err := a.dhcp.answerAskers(ctx, back); err != nil {
+	if err := a.answerAskers(ctx, time.Now(), back); err != nil {
 		return err
 	}
 	a.ready.Store(true)

@@ -106,7 +106,7 @@ func (a *applier) step(ctx context.Context) (compared bool) {
 	back := func(ctx context.Context, p ovs.Packet, frame []byte) error {
 		return a.session.Inject(ctx, frame, p.Back())
 	}
-	if err := a.services.dhcp.answerAskers(ctx, back); err != nil {
+	if err := a.services.answerAskers(ctx, time.Now(), back); err != nil {
 		a.opts.Logger.Warn("DHCP questions that waited for a lease could not be answered", "error", err)
 	}
 	if w.concernsTunnels() {

@@ -3,9 +3,12 @@ package agent
 import (
 	"bytes"
 	"context"
+	"errors"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/openvnet/openvnet/dataplane/compile"
 	"github.com/openvnet/openvnet/dataplane/ovs"
 	"github.com/openvnet/openvnet/model"
 )
@@ -16,26 +19,33 @@ const (
 	askAgain  = time.Second     // how often the manager is told of one asker
 )
 
-// askers are guests who ask by DHCP and have no lease yet. Their last question is kept, and answered when a lease has come: a client
+// askers are guests who ask for a lease and have none yet. Their last question is kept, and answered when a lease has come: a client
 // that has to ask again waits for seconds.
 type askers struct {
+	family int // 4 or 6
+	tell   func(iface string, family int)
+
 	mu   sync.Mutex
 	last map[uint32]asker // by id of the interface
-	tell func(iface string)
 }
+
+func newAskers(family int) *askers { return &askers{family: family, tell: func(string, int) {}} }
 
 type asker struct {
 	packet ovs.Packet
 	at     time.Time
 }
 
-// unleased takes a question that cannot be answered yet.
-func (s *dhcpService) unleased(p ovs.Packet) {
-	s.replica.mu.RLock()
-	i, ok := s.replica.in.X.Graph().ByID(model.Interfaces, p.Ingress)
-	s.replica.mu.RUnlock()
-	if ok && s.askers.keep(p, time.Now()) {
-		s.askers.tell(i.Base().UUID)
+// unleased takes a question that cannot be answered yet, if it is of a guest without an address of the family.
+func (a *askers) unleased(r *replica, p ovs.Packet, now time.Time) {
+	if _, leased := r.domainOf(p.Ingress, a.family); leased {
+		return
+	}
+	r.mu.RLock()
+	o, ok := r.in.X.Graph().ByID(model.Interfaces, p.Ingress)
+	r.mu.RUnlock()
+	if ok && o.(*model.Interface).Mode == model.InterfaceVIF && a.keep(p, now) {
+		a.tell(o.Base().UUID, a.family)
 	}
 }
 
@@ -86,16 +96,19 @@ func (a *askers) forget(id uint32) {
 	delete(a.last, id)
 }
 
-// answerAskers answers the questions for which a lease has come: the switch has it when this is called.
-func (s *dhcpService) answerAskers(ctx context.Context, reply func(ctx context.Context, p ovs.Packet, frame []byte) error) error {
-	for _, p := range s.askers.take(time.Now()) {
-		vni, ok := s.networkOf(p.Ingress)
+// reply sends an answer to a question.
+type reply func(ctx context.Context, p ovs.Packet, frame []byte) error
+
+// serve answers the questions for which a lease of the family has come: the switch has it when this is called.
+func (a *askers) serve(ctx context.Context, r *replica, answer func(p ovs.Packet, now time.Time) []byte, now time.Time, reply reply) error {
+	for _, p := range a.take(now) {
+		vni, ok := r.domainOf(p.Ingress, a.family)
 		if !ok {
 			continue
 		}
-		s.askers.forget(p.Ingress)
+		a.forget(p.Ingress)
 		p.Network = vni
-		frame := s.answer(p, time.Now())
+		frame := answer(p, now)
 		if frame == nil {
 			continue
 		}
@@ -106,16 +119,21 @@ func (s *dhcpService) answerAskers(ctx context.Context, reply func(ctx context.C
 	return nil
 }
 
-// networkOf gives the domain of an interface's first IPv4 address that is present here.
-func (s *dhcpService) networkOf(iface uint32) (vni uint32, ok bool) {
-	s.replica.mu.RLock()
-	defer s.replica.mu.RUnlock()
-	i, ok := s.replica.in.X.Graph().ByID(model.Interfaces, iface)
+// answerAskers answers the questions of both DHCP and DHCPv6 for which a lease has come.
+func (s *services) answerAskers(ctx context.Context, now time.Time, reply reply) error {
+	return errors.Join(s.dhcp.askers.serve(ctx, s.replica, s.dhcp.answer, now, reply), s.dhcp6.askers.serve(ctx, s.replica, s.dhcp6.answer, now, reply))
+}
+
+// domainOf gives the domain of an interface's first address of a family that is present here.
+func (r *replica) domainOf(iface uint32, family int) (vni uint32, ok bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	i, ok := r.in.X.Graph().ByID(model.Interfaces, iface)
 	if !ok {
 		return 0, false
 	}
-	for _, st := range s.replica.in.Stations(i.Base().UUID) {
-		if st.IPv4().IsValid() {
+	for _, st := range r.in.Stations(i.Base().UUID) {
+		if st.Domain.Present && slices.ContainsFunc(st.Addrs, func(a compile.Address) bool { return a.Is4() == (family == 4) && !a.IsLinkLocalUnicast() }) {
 			return st.Domain.Number, true
 		}
 	}

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"net/netip"
@@ -9,11 +10,12 @@ import (
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
+	"github.com/insomniacslk/dhcp/dhcpv6"
 
 	"github.com/openvnet/openvnet/dataplane/ovs"
-	"github.com/openvnet/openvnet/dataplane/pipeline"
 	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/services/dhcp"
+	"github.com/openvnet/openvnet/services/dhcp6"
 	"github.com/openvnet/openvnet/services/frame"
 )
 
@@ -44,54 +46,79 @@ func dhcpServer() []model.Object {
 
 // A guest without lease asks; the manager is told once, and when the lease has come the question is answered.
 func TestAskerIsAnsweredWhenItsLeaseComes(t *testing.T) {
-	r := newReplica()
-	objects := slices.Concat(base(), dhcpServer(), guest(1, "dp-0", "p1"))
-	lease := objects[len(objects)-1]
-	r.load("store", "dp-0", 1, objects[:len(objects)-1], true)
-	r.setPorts(bridge(port("p1", "", 11)))
-	s := newDHCPService(&desk{replica: r, log: slog.New(slog.DiscardHandler), wake: func() {}})
-	var told []string
-	s.askers.tell = func(iface string) { told = append(told, iface) }
+	four := guest(1, "dp-0", "p1")
+	six := six(model.AddressingStateful)
+	for name, c := range map[string]struct {
+		objects  []model.Object
+		lease    model.Object
+		question []byte
+		service  func(*services) *askers
+		answers  func(*services) uint64
+		address  string
+	}{
+		"DHCP": {
+			slices.Concat(base(), dhcpServer(), four[:len(four)-1]), four[len(four)-1], discover(t, mac(1)),
+			func(s *services) *askers { return s.dhcp.askers }, func(s *services) uint64 { return s.dhcp.verdicts.of(dhcp.Offer) }, "10.0.0.1",
+		},
+		"DHCPv6": {
+			slices.DeleteFunc(six, func(o model.Object) bool { return o.Base().UUID == "il-sixb" }), addressed6(1, "nw-a", "fd00:6::10"), question6(t, mac(1), dhcpv6.MessageTypeSolicit),
+			func(s *services) *askers { return s.dhcp6.askers }, func(s *services) uint64 { return s.dhcp6.verdicts.of(dhcp6.Advertise) }, "fd00:6::10",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newReplica()
+			r.load("store", "dp-0", 1, c.objects, true)
+			r.setPorts(bridge(port("p1", "", 11)))
+			s := newServices(&desk{replica: r, log: slog.New(slog.DiscardHandler), wake: func() {}})
+			var told []string
+			c.service(s).tell = func(iface string, _ int) { told = append(told, iface) }
+			for range 3 {
+				p := ovs.Packet{Ingress: 1, Data: c.question}
+				if s.dhcp.answer(p, start) != nil || s.dhcp6.answer(p, start) != nil {
+					t.Fatal("answered without a lease")
+				}
+			}
+			if !slices.Equal(told, []string{"if-b"}) {
+				t.Errorf("told %v", told)
+			}
+			var replies [][]byte
+			reply := func(_ context.Context, p ovs.Packet, f []byte) error {
+				if p.Ingress != 1 {
+					t.Errorf("reply to interface %d", p.Ingress)
+				}
+				replies = append(replies, f)
+				return nil
+			}
+			if err := s.answerAskers(t.Context(), start, reply); err != nil || len(replies) != 0 {
+				t.Fatalf("%d replies before the lease, %v", len(replies), err)
+			}
+			r.change(2, []model.Object{c.lease}, nil)
+			for range 2 {
+				if err := s.answerAskers(t.Context(), start, reply); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if len(replies) != 1 || c.answers(s) != 1 {
+				t.Fatalf("%d replies, %d offers", len(replies), c.answers(s))
+			}
+			if a := netip.MustParseAddr(c.address).AsSlice(); !bytes.Contains(replies[0], a) {
+				t.Errorf("offered %x", replies[0])
+			}
+		})
+	}
+}
 
-	mac := model.MAC{2, 0, 0, 0, 0, 1}
-	for range 3 {
-		if reply := s.answer(ovs.Packet{Class: pipeline.PuntDHCP4, Ingress: 1, Data: discover(t, mac)}, time.Now()); reply != nil {
-			t.Fatal("answered without a lease")
+// Who has an address of the family, or is no guest, asks for none.
+func TestWhoDoesNotAsk(t *testing.T) {
+	r := newReplica()
+	r.load("store", "dp-0", 1, slices.Concat(six(model.AddressingStateful), attached(2, "p2")), true)
+	r.setPorts(bridge(port("p1", "", 11), port("p2", "", 12)))
+	for _, family := range []int{4, 6} {
+		a := newAskers(family)
+		a.tell = func(iface string, _ int) { t.Errorf("%s asks", iface) }
+		for _, ingress := range []uint32{0, 1, 2, 77} {
+			a.unleased(r, ovs.Packet{Ingress: ingress}, start)
 		}
-	}
-	if !slices.Equal(told, []string{"if-b"}) {
-		t.Errorf("told %v", told)
-	}
-	var replies [][]byte
-	reply := func(_ context.Context, p ovs.Packet, f []byte) error {
-		if p.Ingress != 1 {
-			t.Errorf("reply to interface %d", p.Ingress)
-		}
-		replies = append(replies, f)
-		return nil
-	}
-	if err := s.answerAskers(t.Context(), reply); err != nil || len(replies) != 0 {
-		t.Fatalf("%d replies before the lease, %v", len(replies), err)
-	}
-	r.change(2, []model.Object{lease}, nil)
-	for range 2 {
-		if err := s.answerAskers(t.Context(), reply); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if len(replies) != 1 || s.verdicts.of(dhcp.Offer) != 1 {
-		t.Fatalf("%d replies, %d offers", len(replies), s.verdicts.of(dhcp.Offer))
-	}
-	d, reason := frame.DecodeDatagram(replies[0])
-	if reason != frame.OK {
-		t.Fatal(reason)
-	}
-	m, err := dhcpv4.FromBytes(d.Payload)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if m.YourIPAddr.String() != "10.0.0.1" {
-		t.Errorf("offered %s", m.YourIPAddr)
 	}
 }
 

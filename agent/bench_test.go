@@ -3,6 +3,7 @@ package agent
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
@@ -39,6 +40,7 @@ type bench struct {
 	stop   context.CancelFunc
 	sw     *ovstest.Switch
 	logged lockedBuffer
+	asked  chan string // the family and the interface that the manager is told of
 }
 
 // lockedBuffer is a log that several write.
@@ -70,14 +72,15 @@ func newBench(t *testing.T, objects []model.Object, ports ...compile.Port) *benc
 // newBenchAt starts the services of a host, whose switch has these options.
 func newBenchAt(t *testing.T, self string, opt ovstest.Options, objects []model.Object, ports ...compile.Port) *bench {
 	t.Helper()
-	b := &bench{t: t}
+	b := &bench{t: t, asked: make(chan string, 100)}
 	all := []ovstest.Port{{Number: portNIC}, {Number: portGeneve, Tunnel: true}}
 	for _, p := range ports {
 		all = append(all, ovstest.Port{Number: uint32(p.OFPort)})
 	}
 	b.sw = ovstest.NewWith(t, opt, all...)
 	b.Alone = NewAlone(AloneOptions{Logger: logTo(&b.logged)})
-	b.dhcp.askers.tell = func(string) {}
+	tell := func(iface string, family int) { b.asked <- fmt.Sprint(family, " ", iface) }
+	b.dhcp.askers.tell, b.dhcp6.askers.tell, b.routers.askers.tell = tell, tell, tell
 	b.prober.opt = probe.Options{Every: time.Second, Wait: 10 * time.Millisecond}
 	b.announcer.announce = announce.New(rand.Uint64, announce.Options{Every: time.Hour, First: []time.Duration{}}) // once
 	b.Load(self, 1, objects)

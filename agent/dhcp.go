@@ -17,13 +17,13 @@ import (
 type dhcpService struct {
 	*desk
 	verdicts verdicts[dhcp.Verdict]
-	askers   askers
+	askers   *askers
 	tenants  *tenants
 	clients  recall[sender, *dhcpClient]
 }
 
 func newDHCPService(d *desk) *dhcpService {
-	return &dhcpService{desk: d, tenants: &tenants{log: d.log, tell: func(string, bool) {}}}
+	return &dhcpService{desk: d, askers: newAskers(4), tenants: &tenants{log: d.log, tell: func(string, bool) {}}}
 }
 
 // words are what clients' messages say of their leases.
@@ -65,7 +65,7 @@ func (s *dhcpService) answer(p ovs.Packet, now time.Time) []byte {
 	s.verdicts.hear(s.desk, heardIn(&p), verdict)
 	switch {
 	case verdict == dhcp.UnknownClient && p.Network == 0:
-		s.unleased(p)
+		s.askers.unleased(s.replica, p, now)
 	case c != nil && words[verdict] != 0 && s.tenants.heard(c.held, words[verdict], now):
 		s.wake()
 	}

@@ -16,6 +16,7 @@ import (
 type dhcp6Service struct {
 	*desk
 	verdicts verdicts[dhcp6.Verdict]
+	askers   *askers
 	tenants  *tenants
 	clients  recall[sender, *dhcp6Client]
 }
@@ -56,6 +57,9 @@ func (s *dhcp6Service) answer(p ovs.Packet, now time.Time) []byte {
 		return c.binding
 	})
 	s.verdicts.hear(s.desk, heardIn(&p), verdict)
+	if verdict == dhcp6.UnknownClient {
+		s.askers.unleased(s.replica, p, now)
+	}
 	if w := words6[verdict]; w != 0 {
 		for _, l := range c.leases {
 			if slices.Contains(own, l.addr) && s.tenants.heard(l, w, now) {

@@ -30,6 +30,7 @@ var metadataPrefix = netip.MustParsePrefix("fd00:ec2::254/128")
 type routerService struct {
 	*desk
 	verdicts   verdicts[ra.Verdict]
+	askers     *askers
 	answers    recall[sender, routerAnswer]
 	schedule   *ra.Schedule
 	generation uint64
@@ -42,7 +43,7 @@ type routerAnswer struct {
 }
 
 func newRouterService(d *desk) *routerService {
-	return &routerService{desk: d, schedule: ra.NewSchedule()}
+	return &routerService{desk: d, askers: newAskers(6), schedule: ra.NewSchedule()}
 }
 
 func (s *routerService) handle(ctx context.Context, now time.Time, p ovs.Packet) string {
@@ -56,6 +57,9 @@ func (s *routerService) handle(ctx context.Context, now time.Time, p ovs.Packet)
 		return a.told
 	})
 	s.verdicts.hear(s.desk, heardIn(&p), verdict)
+	if verdict == ra.NoRouter {
+		s.askers.unleased(s.replica, p, now) // routers are advertised to it when its lease comes, as to every guest
+	}
 	if verdict == ra.ToAll && !s.schedule.Asked(now, first) {
 		return dropSuppressed
 	}

@@ -202,6 +202,39 @@ func TestDHCP6FollowsTheObjects(t *testing.T) {
 	is("NoAddrsAvail [fd00:6::53] [a.example]")
 }
 
+// A guest that has no IPv6 address yet asks for routers, or by DHCPv6: the manager is told, and when the lease is there the guest is told that it is to ask by DHCPv6.
+func TestFirstIPv6Address(t *testing.T) {
+	for name, question := range map[string][]byte{"router solicitation": solicit("fe80::ff:fe00:1"), "DHCPv6": question6(t, mac(1), dhcpv6.MessageTypeSolicit)} {
+		t.Run(name, func(t *testing.T) {
+			objects := slices.DeleteFunc(six(model.AddressingStateful), func(o model.Object) bool { return o.Base().UUID == "il-sixb" })
+			b := newBench(t, objects, port("p1", "", 11))
+			for range 3 {
+				if out := b.sw.Receive(t, ovstest.Frame{Port: 11, Data: question}); len(out) != 0 {
+					t.Errorf("it goes to %v", out)
+				}
+			}
+			select {
+			case got := <-b.asked:
+				if got != "6 if-b" {
+					t.Errorf("told %s", got)
+				}
+			case <-b.ctx().Done():
+				t.Fatal("the manager is not told")
+			}
+			b.change([]model.Object{addressed6(1, "nw-a", "fd00:6::10")})
+			b.advertised("M=true")
+			b.sw.Receive(t, ovstest.Frame{Port: 11, Data: question6(t, mac(1), dhcpv6.MessageTypeSolicit)})
+			b.sent("an offer", func(f ovstest.Frame) bool {
+				d, reason := frame.DecodeDatagram6(f.Data)
+				return reason == frame.OK && d.UDP.SrcPort == 547 && f.Port == 11
+			})
+			if len(b.asked) != 0 {
+				t.Errorf("told again: %s", <-b.asked)
+			}
+		})
+	}
+}
+
 // question6 is a message of DHCPv6 of a guest as a frame.
 func question6(t *testing.T, from model.MAC, kind dhcpv6.MessageType, mods ...dhcpv6.Modifier) []byte {
 	t.Helper()

@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"sync"
+
 	"github.com/openvnet/openvnet/dataplane/compile"
 	"github.com/openvnet/openvnet/model"
 )
@@ -14,8 +16,9 @@ type sender struct {
 // maxRecalled bounds what a recall keeps; beyond it, it begins anew.
 const maxRecalled = 4096
 
-// recall keeps what was worked out from the replica, until anything there changes. It is used by one goroutine.
+// recall keeps what was worked out from the replica, until anything there changes. It is safe for concurrent use.
 type recall[K comparable, V any] struct {
+	mu      sync.Mutex
 	version uint64
 	known   map[K]V
 }
@@ -24,6 +27,8 @@ type recall[K comparable, V any] struct {
 func (c *recall[K, V]) get(r *replica, k K, work func(in *compile.Input) (v V, ok bool)) V {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.version != r.version || c.known == nil || len(c.known) >= maxRecalled {
 		c.version, c.known = r.version, map[K]V{}
 	}

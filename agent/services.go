@@ -45,7 +45,7 @@ func newServices(d *desk) *services {
 		desk: d, workers: map[*lane]worker{},
 		dhcp: newDHCPService(d), dns: newDNSService(d), teller: t, nextHops: newNextHops(d, t), learner: newLearner(d), prober: &prober{desk: d}, arrivals: &arrivals{desk: d}, announcer: newAnnouncer(d), metadata: newMetadataService(d),
 	}
-	s.dhcp6, s.routers, s.claims = &dhcp6Service{desk: d, tenants: s.dhcp.tenants}, newRouterService(d), newClaims(d)
+	s.dhcp6, s.routers, s.claims = &dhcp6Service{desk: d, askers: newAskers(6), tenants: s.dhcp.tenants}, newRouterService(d), newClaims(d)
 	add := func(c pipeline.PuntClass, work service, every time.Duration) {
 		l := newLane(c)
 		l.heard = d.heard
@@ -72,7 +72,8 @@ func newServices(d *desk) *services {
 
 // tell makes a manager the one that is told.
 func (s *services) tell(m Manager) {
-	s.dhcp.askers.tell, s.dhcp.tenants.tell, s.arrivals.tell, s.claims.tell = m.Asked, m.Lease, m.Arrived, m.Claimed
+	s.dhcp.askers.tell, s.dhcp6.askers.tell, s.routers.askers.tell = m.Asked, m.Asked, m.Asked
+	s.dhcp.tenants.tell, s.arrivals.tell, s.claims.tell = m.Lease, m.Arrived, m.Claimed
 }
 
 // run works until ctx ends.

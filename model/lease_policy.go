@@ -10,7 +10,7 @@ const (
 type LeasePolicy struct {
 	Meta
 	Mode   string `json:"mode" vn:"default=simple,enum=simple" doc:"simple: addresses of the policy's networks, from the range group of each."`
-	Timing string `json:"timing" vn:"default=immediate,enum=immediate|dhcp,mutable" doc:"immediate: an interface gets its lease when it is added. dhcp: at its first DHCP request."`
+	Timing string `json:"timing" vn:"default=immediate,enum=immediate|dhcp,mutable" doc:"immediate: an interface gets its lease when it is added. dhcp: when its guest first asks by DHCP or DHCPv6, or of IPv6 for a router."`
 }
 
 // LeasePolicies declares the resource.

@@ -141,13 +141,13 @@ func (c *Client) Ack(a wire.Ack) {
 	}
 }
 
-// Asked tells the manager that a guest without IPv4 lease asks by DHCP. It does not block; with no stream it is dropped, as the guest
+// Asked tells the manager that a guest asks for a lease of a family, 4 or 6, who has none. It does not block; with no stream it is dropped, as the guest
 // will ask again.
-func (c *Client) Asked(iface string) {
+func (c *Client) Asked(iface string, family int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.send != nil {
-		c.send.asked(iface)
+		c.send.asked(asker{iface, family})
 	}
 }
 

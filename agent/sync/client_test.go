@@ -257,6 +257,34 @@ func TestArrived(t *testing.T) {
 	}
 }
 
+// What guests ask for is said at once, of each family, each once.
+func TestAsked(t *testing.T) {
+	s, h := newScript(t), newRecorder()
+	c := start(t, h, nil, s.url)
+	p := s.next()
+	p.say(welcome(), bookmark(5))
+	h.expect(t, "snapshot 5 s dp-1 []")
+	c.Asked("if-a", 4)
+	if got := receive(t, p.said, "question"); got.Asked == nil || !cmp.Equal(*got.Asked, wire.Asked{Interfaces: []string{"if-a"}}) {
+		t.Errorf("got %+v", got)
+	}
+	c.Asked("if-a", 6)
+	if got := receive(t, p.said, "question"); got.Asked == nil || !cmp.Equal(*got.Asked, wire.Asked{Interfaces6: []string{"if-a"}}) {
+		t.Errorf("got %+v", got)
+	}
+	var many []string
+	for i := range 2 * wire.MaxAsked {
+		c.Asked(fmt.Sprint("if-", i/2), 4+i%2*2)
+	}
+	for len(many) < wire.MaxAsked {
+		got := receive(t, p.said, "questions")
+		if got.Asked == nil || len(got.Asked.Interfaces)+len(got.Asked.Interfaces6) > wire.MaxAsked {
+			t.Fatalf("got %+v", got)
+		}
+		many = append(append(many, got.Asked.Interfaces...), got.Asked.Interfaces6...)
+	}
+}
+
 // What guests have said of their leases is said at once, of each lease the last word, and not on a later stream.
 func TestLeases(t *testing.T) {
 	s, h := newScript(t), newRecorder()

@@ -25,7 +25,7 @@ type outbox struct {
 	mu          sync.Mutex
 	nextAck     *wire.Ack
 	nextPorts   *wire.Ports
-	nextAsked   map[string]struct{}
+	nextAsked   map[asker]struct{}
 	nextArrived []wire.Arrival
 	nextLeases  map[string]bool // true of those that were given back
 	nextClaims  []wire.Claim
@@ -62,17 +62,23 @@ func (o *outbox) ports(p wire.Ports) {
 	o.nudge()
 }
 
+// asker is an interface whose guest asks for a lease of a family, 4 or 6.
+type asker struct {
+	iface  string
+	family int
+}
+
 // asked adds an interface, unless there are too many: its guest will ask again.
-func (o *outbox) asked(iface string) {
+func (o *outbox) asked(a asker) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.nextAsked) >= wire.MaxAsked {
 		return
 	}
 	if o.nextAsked == nil {
-		o.nextAsked = map[string]struct{}{}
+		o.nextAsked = map[asker]struct{}{}
 	}
-	o.nextAsked[iface] = struct{}{}
+	o.nextAsked[a] = struct{}{}
 	o.nudge()
 }
 
@@ -162,7 +168,17 @@ func (o *outbox) take() (messages []wire.FromAgent) {
 		messages = append(messages, wire.FromAgent{Ports: o.nextPorts})
 	}
 	if o.nextAsked != nil {
-		messages = append(messages, wire.FromAgent{Asked: &wire.Asked{Interfaces: slices.Sorted(maps.Keys(o.nextAsked))}})
+		m := &wire.Asked{}
+		for a := range o.nextAsked {
+			if a.family == 4 {
+				m.Interfaces = append(m.Interfaces, a.iface)
+			} else {
+				m.Interfaces6 = append(m.Interfaces6, a.iface)
+			}
+		}
+		slices.Sort(m.Interfaces)
+		slices.Sort(m.Interfaces6)
+		messages = append(messages, wire.FromAgent{Asked: m})
 	}
 	if o.nextLeases != nil {
 		m := &wire.Leases{}

@@ -51,7 +51,8 @@ func (in *Input) guards(b *pipeline.Builder, i *model.Interface, stations []Stat
 		}
 		b.Flow(pipeline.GuardMAC, prioAllow, pipeline.Preds{pipeline.Ingress.Is(i.ID), flow.EthSrc.MAC(ml.MACAddress)}, actions...)
 		own := slices.DeleteFunc(slices.Clone(stations), func(s Station) bool { return s.MAC != ml.MACAddress })
-		if segment, ok := in.domain(ml.SegmentUUID); ok && segment.Present {
+		segment, onSegment := in.domain(ml.SegmentUUID)
+		if onSegment = onSegment && segment.Present; onSegment {
 			free(b, i, ml.MACAddress, segment)
 		}
 		first4, first6 := first(own, netip.Addr.Is4), first(own, netip.Addr.Is6)
@@ -62,6 +63,8 @@ func (in *Input) guards(b *pipeline.Builder, i *model.Interface, stations []Stat
 		}
 		if first6 != nil {
 			soliciting(b, i, *first6)
+		} else if i.Mode == model.InterfaceVIF && !onSegment {
+			unleased6(b, i, ml.MACAddress)
 		}
 		if i.Mode == model.InterfaceVIF {
 			claiming(b, i, own)
@@ -136,6 +139,20 @@ func unleased(b *pipeline.Builder, i *model.Interface, m model.MAC) {
 	from := pipeline.Preds{pipeline.Ingress.Is(i.ID), flow.EthSrc.MAC(m)}
 	b.Flow(pipeline.GuardAddress, prioAllow, append(from, isIPv4, isUDP, flow.IPv4Src.Addr(netip.IPv4Unspecified()), flow.UDPSrc.Is(68), flow.UDPDst.Is(67)),
 		pipeline.Class.Set(uint32(pipeline.PuntDHCP4)), flow.GotoTable{Table: pipeline.Punt.ID})
+}
+
+// unleased6 is unleased of IPv6: DHCPv6, and the question for routers that comes before it, from whatever link-local address.
+func unleased6(b *pipeline.Builder, i *model.Interface, m model.MAC) {
+	for _, question := range []struct {
+		class pipeline.PuntClass
+		preds pipeline.Preds
+	}{
+		{pipeline.PuntDHCP6, pipeline.Preds{isIPv6, isUDP, flow.UDPSrc.Is(546), flow.UDPDst.Is(547)}},
+		{pipeline.PuntRA, discovery(icmpRS)},
+	} {
+		b.Flow(pipeline.GuardAddress, prioAllow, append(question.preds, pipeline.Ingress.Is(i.ID), flow.EthSrc.MAC(m), flow.IPv6Src.Prefix(model.LinkLocals())),
+			pipeline.Class.Set(uint32(question.class)), flow.GotoTable{Table: pipeline.Punt.ID})
+	}
 }
 
 // guard lets pass what the interface may send with one MAC address in one domain, and says which domain it is.

@@ -248,10 +248,10 @@ func (a *App) AllocateIPLease(ctx context.Context, policyUUID string, p Params, 
 	})
 }
 
-// LeaseForDHCP makes leases for an interface whose guest has asked an agent for an address: of each family that it has no lease of, by the first of its policies of timing dhcp that
-// has addresses of that family. It gives those; none if the interface has leases of both families. That none could be made is an error: of class Exhausted if no address is left, else of class
-// UnknownResource.
-func (a *App) LeaseForDHCP(ctx context.Context, interfaceUUID string) (leases []*model.IPLease, err error) {
+// LeaseForDHCP makes leases for an interface whose guest has asked an agent for an address of a family, 4 or 6, unless it has a lease of that family: by the first of its policies of timing dhcp
+// that has such addresses; for who asks for an IPv4 address also of IPv6, as not every guest asks for that. It gives those that it has made. That none could be made is an error: of class Exhausted if
+// no address is left, else of class UnknownResource.
+func (a *App) LeaseForDHCP(ctx context.Context, interfaceUUID string, family int) (leases []*model.IPLease, err error) {
 	_, err = a.transact(ctx, Write{}, func(u *unit) error {
 		leases = nil
 		if _, err := find[*model.Interface](u, model.Interfaces, "interface_uuid", interfaceUUID); err != nil {
@@ -259,14 +259,17 @@ func (a *App) LeaseForDHCP(ctx context.Context, interfaceUUID string) (leases []
 		}
 		has := map[int]bool{}
 		for _, l := range children[*model.IPLease](u, interfaceUUID, "ip_leases.interface_uuid") {
-			has[familyOf(l.Addr())] = true
+			has[familyOf(l.Addr())] = has[familyOf(l.Addr())] || !l.LinkLocal()
 		}
 		var refusal error = model.Errorf(model.UnknownResource, "interface_uuid", "%s has no lease policy of timing dhcp with addresses that it lacks", interfaceUUID)
-		for _, family := range families {
-			if has[family] {
+		if has[family] {
+			return nil
+		}
+		for _, f := range families[slices.Index(families, family):] {
+			if has[f] {
 				continue
 			}
-			l, err := u.leaseForDHCP(interfaceUUID, family)
+			l, err := u.leaseForDHCP(interfaceUUID, f)
 			switch {
 			case exhausted(err):
 				refusal = err
@@ -276,7 +279,7 @@ func (a *App) LeaseForDHCP(ctx context.Context, interfaceUUID string) (leases []
 				leases = append(leases, l)
 			}
 		}
-		if len(leases) == 0 && len(has) < len(families) {
+		if len(leases) == 0 {
 			return refusal
 		}
 		return nil
@@ -382,7 +385,9 @@ func (u *unit) renewed(uuid string) error {
 
 // leasedIn reports whether an interface has an address of the family in a network.
 func (u *unit) leasedIn(iface, network string, family int) bool {
-	return slices.ContainsFunc(children[*model.IPLease](u, iface, "ip_leases.interface_uuid"), func(l *model.IPLease) bool { return l.NetworkUUID == network && familyOf(l.Addr()) == family })
+	return slices.ContainsFunc(children[*model.IPLease](u, iface, "ip_leases.interface_uuid"), func(l *model.IPLease) bool {
+		return l.NetworkUUID == network && familyOf(l.Addr()) == family && !l.LinkLocal()
+	})
 }
 
 // retentionsOfDHCP gives the retentions of a lease in the containers of the policies of timing dhcp with its network of the interface that has it, or had it before.

@@ -148,17 +148,20 @@ func TestLeaseForDHCP(t *testing.T) {
 	c.guests("if-a", "if-b")
 	c.member("if-a", nil)
 	c.hasAddresses("if-a")
-	ls, err := c.LeaseForDHCP(t.Context(), "if-a")
+	ls, err := c.LeaseForDHCP(t.Context(), "if-a", 4)
 	if err != nil || len(ls) != 1 || ls[0].Addr().String() != "10.1.0.200" || ls[0].InterfaceUUID != "if-a" {
 		t.Errorf("%+v %v", ls, err)
 	}
 	c.unchanged(func() { // asked again
-		_, err := c.LeaseForDHCP(t.Context(), "if-a")
+		if ls, err := c.LeaseForDHCP(t.Context(), "if-a", 4); err != nil || len(ls) != 0 {
+			t.Errorf("%+v %v", ls, err)
+		}
+		_, err := c.LeaseForDHCP(t.Context(), "if-a", 6)
 		c.refused(err, model.UnknownResource, "interface_uuid", "if-a")
 	})
-	_, err = c.LeaseForDHCP(t.Context(), "if-b")
+	_, err = c.LeaseForDHCP(t.Context(), "if-b", 4)
 	c.refused(err, model.UnknownResource, "interface_uuid", "if-b")
-	_, err = c.LeaseForDHCP(t.Context(), "if-x")
+	_, err = c.LeaseForDHCP(t.Context(), "if-x", 4)
 	c.refused(err, model.UnknownUUIDResource, "interface_uuid", "if-x")
 
 	// Of the family that is lacking, also where the other one has no address left.
@@ -168,23 +171,38 @@ func TestLeaseForDHCP(t *testing.T) {
 	c.create(model.LeasePolicies, app.Params{"uuid": "lp-none", "timing": "dhcp"})
 	c.create(model.LeasePolicyBaseNetworks, app.Params{"lease_policy_uuid": "lp-none", "network_uuid": "nw-p", "ip_range_group_uuid": "iprg-none"})
 	for _, iface := range []string{"if-a", "if-b"} {
+		family := map[string]int{"if-a": 6, "if-b": 4}[iface]
 		if iface == "if-b" {
 			c.create(model.LeasePolicyBaseInterfaces, app.Params{"lease_policy_uuid": "lp-none", "interface_uuid": iface})
-			_, err = c.LeaseForDHCP(t.Context(), iface)
+			_, err = c.LeaseForDHCP(t.Context(), iface, family)
 			c.refused(err, model.Exhausted, "network_uuid", "iprg-none")
 			c.member(iface, nil)
 		}
-		if ls, err := c.LeaseForDHCP(t.Context(), iface); err != nil || len(ls) != 1 {
+		if ls, err := c.LeaseForDHCP(t.Context(), iface, family); err != nil || len(ls) != 1 {
 			t.Errorf("%+v %v", ls, err)
 		}
 	}
 	c.hasAddresses("if-a", "nw-v 10.1.0.200", "nw-v fd00::6")
 	c.hasAddresses("if-b", "nw-v fd00::5")
-	c.unchanged(func() {
-		if ls, err := c.LeaseForDHCP(t.Context(), "if-a"); err != nil || len(ls) != 0 {
-			t.Errorf("with both: %+v %v", ls, err)
+
+	// Who asks for an IPv6 address gets that alone, who asks for an IPv4 address both.
+	c.guests("if-c", "if-d")
+	c.create(model.IPRanges, app.Params{"ip_range_group_uuid": "iprg-a", "begin_ipv6_address": "fd00::7", "end_ipv6_address": "fd00::8"})
+	for _, test := range []struct {
+		iface  string
+		family int
+		want   []string
+	}{
+		{"if-c", 6, []string{"nw-v fd00::8"}}, {"if-c", 4, []string{"nw-v fd00::8", "nw-v 10.1.0.199"}}, {"if-d", 4, []string{"nw-v 10.1.0.198", "nw-v fd00::7"}}, {"if-d", 6, []string{"nw-v 10.1.0.198", "nw-v fd00::7"}},
+	} {
+		if len(c.addresses(test.iface)) == 0 {
+			c.member(test.iface, nil)
 		}
-	})
+		if _, err := c.LeaseForDHCP(t.Context(), test.iface, test.family); err != nil {
+			t.Error(err)
+		}
+		c.hasAddresses(test.iface, test.want...)
+	}
 }
 
 func TestAttachAndRelease(t *testing.T) {

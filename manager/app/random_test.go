@@ -118,7 +118,7 @@ func TestRandomRequestsAreDoneOrRefused(t *testing.T) {
 				}
 				_, err = c.DeleteMatching(t.Context(), r, match, app.Write{})
 				if rapid.Bool().Draw(rt, "dhcp") {
-					_, err = c.LeaseForDHCP(t.Context(), uuidOf(model.Interfaces))
+					_, err = c.LeaseForDHCP(t.Context(), uuidOf(model.Interfaces), rapid.SampledFrom([]int{4, 6}).Draw(rt, "family"))
 				}
 			}
 			var e *model.Error

@@ -293,7 +293,7 @@ func TestLeasesOfDHCP(t *testing.T) {
 		c.create(model.InterfacePorts, app.Params{"interface_uuid": i, "datapath_uuid": map[string]string{"if-a": "dp-a", "if-b": "dp-b"}[i]})
 	}
 	c.member("if-a", nil)
-	ls, err := c.LeaseForDHCP(t.Context(), "if-a")
+	ls, err := c.LeaseForDHCP(t.Context(), "if-a", 4)
 	if err != nil || len(ls) != 1 {
 		t.Fatal(ls, err)
 	}
@@ -345,10 +345,10 @@ func TestFormerAddress(t *testing.T) {
 	t.Parallel()
 	const first, second, first6, second6 = "nw-v 10.1.0.1", "nw-v 10.1.0.2", "nw-v fd00::5", "nw-v fd00::6"
 	type step func(c *cases, k *clock)
-	asks := func(iface string, want ...string) step {
+	asksFor := func(family int, iface string, want ...string) step {
 		return func(c *cases, _ *clock) {
 			c.t.Helper()
-			_, err := c.LeaseForDHCP(c.t.Context(), iface)
+			_, err := c.LeaseForDHCP(c.t.Context(), iface, family)
 			if want == nil {
 				c.refused(err, model.Exhausted, "network_uuid", "in use")
 			} else if err != nil {
@@ -357,6 +357,7 @@ func TestFormerAddress(t *testing.T) {
 			c.hasAddresses(iface, want...)
 		}
 	}
+	asks := func(iface string, want ...string) step { return asksFor(4, iface, want...) }
 	gives := func(iface string, family int, by string) step {
 		return func(c *cases, _ *clock) {
 			for _, l := range children[*model.IPLease](c, iface, "ip_leases.interface_uuid") {
@@ -407,7 +408,7 @@ func TestFormerAddress(t *testing.T) {
 		"its grace time is over":          {asks("if-a", first), gives("if-a", 4, "dhcp"), passes(30 * time.Second), free(0), asks("if-b", second), asks("if-a", first)},
 		"its grace time begins anew":      {asks("if-a", first), gives("if-a", 4, "dhcp"), passes(20 * time.Second), asks("if-a", first), gives("if-a", 4, "dhcp"), passes(20 * time.Second), asks("if-a", first)},
 		"both families":                   {six, asks("if-a", first, first6), gives("if-a", 4, "dhcp"), gives("if-a", 6, "dhcp"), asks("if-b", second, second6), asks("if-a", first, first6)},
-		"one of both families":            {six, asks("if-a", first, first6), gives("if-a", 6, "dhcp"), asks("if-b", second, second6), asks("if-a", first, first6)},
+		"one of both families":            {six, asks("if-a", first, first6), gives("if-a", 6, "dhcp"), asks("if-b", second, second6), asksFor(6, "if-a", first, first6)},
 		"the other one of both families":  {six, asks("if-a", first, first6), gives("if-a", 4, "dhcp"), asks("if-a", first, first6)},
 		"its range is the policy's no more": {
 			asks("if-a", first), gives("if-a", 4, "dhcp"),

@@ -1,6 +1,7 @@
 package sync
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -11,9 +12,15 @@ import (
 	"github.com/openvnet/openvnet/model/wire"
 )
 
-// askers are the interfaces whose guests ask by DHCP and have no lease, until the policies have been asked for one. The hub's lock
+// askers are the interfaces whose guests ask for a lease and have none, until the policies have been asked for one. The hub's lock
 // guards it.
-type askers map[string]struct{}
+type askers map[asker]struct{}
+
+// asker is an interface, and the family that its guest asks for, 4 or 6.
+type asker struct {
+	iface  string
+	family int
+}
 
 // asked takes what an agent says. Those that are too many are dropped: their guests will ask again.
 func (s *stream) asked(m *wire.Asked) {
@@ -22,12 +29,13 @@ func (s *stream) asked(m *wire.Asked) {
 	if s.askers == nil {
 		s.askers = askers{}
 	}
-	for _, i := range m.Interfaces {
-		if len(s.askers) >= wire.MaxAsked {
-			break
+	note := func(interfaces []string, family int) {
+		for _, i := range interfaces[:min(len(interfaces), wire.MaxAsked-len(s.askers))] {
+			s.askers[asker{i, family}] = struct{}{}
 		}
-		s.askers[i] = struct{}{}
 	}
+	note(m.Interfaces, 4)
+	note(m.Interfaces6, 6)
 	nudge(s.ask)
 }
 
@@ -43,13 +51,13 @@ func (s *stream) lease(ctx context.Context) {
 		taken, host := s.askers, s.view.Host()
 		s.askers = nil
 		s.hub.mu.Unlock()
-		for _, iface := range slices.Sorted(maps.Keys(taken)) {
-			here := false
+		for _, a := range slices.SortedFunc(maps.Keys(taken), func(a, b asker) int { return cmp.Or(cmp.Compare(a.iface, b.iface), a.family-b.family) }) {
+			here, iface := false, a.iface
 			s.hub.store.View(func(x *span.Index, _ int64) { here = x.Location(iface) == host })
 			if !here {
 				continue // a host asks for its own interfaces only
 			}
-			leases, err := s.hub.app.LeaseForDHCP(ctx, iface)
+			leases, err := s.hub.app.LeaseForDHCP(ctx, iface, a.family)
 			var refused *model.Error
 			switch {
 			case ctx.Err() != nil:

@@ -48,8 +48,8 @@ type App interface {
 	Place(ctx context.Context, datapath string, ports wire.Ports) (conflicts []wire.Problem, err error)
 	// Arrive takes an agent's word that guests send from its host whose interfaces are to move there, and gives those that are there now.
 	Arrive(ctx context.Context, datapath string, arrivals []wire.Arrival) (arrived []string, err error)
-	// LeaseForDHCP gives an interface the leases by its policies that it lacks, because its guest asks by DHCP. A *model.Error says that there is none to give.
-	LeaseForDHCP(ctx context.Context, interfaceUUID string) ([]*model.IPLease, error)
+	// LeaseForDHCP gives an interface the leases by its policies that it lacks, because its guest asks for one of the family, 4 or 6. A *model.Error says that there is none to give.
+	LeaseForDHCP(ctx context.Context, interfaceUUID string, family int) ([]*model.IPLease, error)
 	// Claim makes leases of addresses that guests have made themselves, and gives what it has refused, by address.
 	Claim(ctx context.Context, claims []wire.Claim) (refused map[netip.Addr]error, err error)
 	// LeasesOfDHCP takes an agent's word that guests of its host have renewed IP leases by DHCP, or given them back, and gives those that are released.

@@ -509,8 +509,8 @@ func TestReconnectMidSnapshot(t *testing.T) {
 func TestAsked(t *testing.T) {
 	w := newWorld(t, calm)
 	calls := make(chan string, 100)
-	w.lease = func(iface string) ([]*model.IPLease, error) {
-		calls <- iface
+	w.lease = func(iface string, family int) ([]*model.IPLease, error) {
+		calls <- fmt.Sprint(iface, " ", family)
 		if iface == "if-x" {
 			return nil, model.Errorf(model.UnknownResource, "interface_uuid", "no policy")
 		}
@@ -522,8 +522,8 @@ func TestAsked(t *testing.T) {
 	}
 	a := w.dial(t, 1, "a")
 	a.snapshot()
-	a.say(wire.FromAgent{Asked: &wire.Asked{Interfaces: []string{"if-elsewhere", "if-none", "if-x", "if-y"}}})
-	for _, want := range []string{"if-x", "if-y"} {
+	a.say(wire.FromAgent{Asked: &wire.Asked{Interfaces: []string{"if-elsewhere", "if-none", "if-x", "if-y"}, Interfaces6: []string{"if-elsewhere", "if-y"}}})
+	for _, want := range []string{"if-x 4", "if-y 4", "if-y 6"} {
 		select {
 		case got := <-calls:
 			if got != want {

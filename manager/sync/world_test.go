@@ -47,7 +47,7 @@ type world struct {
 
 	register func(wire.Hello) (string, error)
 	place    func(datapath string, p wire.Ports) ([]wire.Problem, error)
-	lease    func(iface string) ([]*model.IPLease, error)
+	lease    func(iface string, family int) ([]*model.IPLease, error)
 	arrive   func(datapath string, as []wire.Arrival) ([]string, error)
 	claim    func([]wire.Claim) (map[netip.Addr]error, error)
 	said     func(datapath string, m wire.Leases) ([]string, error)
@@ -59,7 +59,7 @@ func newWorld(t testing.TB, interval time.Duration) *world {
 	w := &world{x: span.New(graph.New()), log: &logged{}}
 	w.register = func(h wire.Hello) (string, error) { return fmt.Sprintf("dp-%d", h.DPID-1), nil }
 	w.place = func(string, wire.Ports) ([]wire.Problem, error) { return nil, nil }
-	w.lease = func(string) ([]*model.IPLease, error) { return nil, nil }
+	w.lease = func(string, int) ([]*model.IPLease, error) { return nil, nil }
 	w.arrive = func(string, []wire.Arrival) ([]string, error) { return nil, nil }
 	w.claim = func([]wire.Claim) (map[netip.Addr]error, error) { return nil, nil }
 	w.said = func(string, wire.Leases) ([]string, error) { return nil, nil }
@@ -128,8 +128,8 @@ func (w *world) Arrive(_ context.Context, datapath string, as []wire.Arrival) ([
 	return w.arrive(datapath, as)
 }
 
-func (w *world) LeaseForDHCP(_ context.Context, iface string) ([]*model.IPLease, error) {
-	return w.lease(iface)
+func (w *world) LeaseForDHCP(_ context.Context, iface string, family int) ([]*model.IPLease, error) {
+	return w.lease(iface, family)
 }
 
 func (w *world) Claim(_ context.Context, claims []wire.Claim) (map[netip.Addr]error, error) {

@@ -15,6 +15,7 @@ type may struct {
 	addresses      map[netip.Addr]*domain // the addresses of its stations; of one that several have, the first's
 	first4, first6 *domain                // of the first address of the family
 	leased4        bool                   // it has an IPv4 address in a domain that is here
+	leased6        bool                   // likewise IPv6
 	subnets        []netip.Prefix         // of which it may make addresses
 	segment        *domain                // on which addresses are free for it
 	chooses        bool                   // link-local addresses, where it has an IPv6 address: it is on no segment
@@ -58,7 +59,7 @@ func (r *run) fromGuest(h *host, i *iface, p packet) {
 		}
 	}
 	if d == nil {
-		r.punt(PuntDHCP, h, i)
+		r.punt(p.question(), h, i)
 		return
 	}
 	if i.DSCP != 0 && p.parsed {
@@ -68,10 +69,21 @@ func (r *run) fromGuest(h *host, i *iface, p packet) {
 	r.serve(d, p)
 }
 
+// question gives what the agent is told of a question for a lease.
+func (p *packet) question() PuntClass {
+	switch {
+	case p.ether == etherIPv4:
+		return PuntDHCP
+	case p.isICMP6(icmp6RouterSolicit):
+		return PuntRA
+	}
+	return PuntDHCP6
+}
+
 // registered gives the domain that the frame is in by its sender's address, or why there is none. It is in no domain, and nothing is wrong with
-// it, if it is the DHCP request of a MAC address without an IPv4 address.
+// it, if it is the DHCP request of a MAC address without an IPv4 address, or the DHCPv6 request or router solicitation of one without an IPv6 address.
 //
-// Open: that holds of a MAC address on a segment too. Neighbour discovery with a wrong source address counts as [nd_sender].
+// Open: of IPv4 that holds of a MAC address on a segment too. Neighbour discovery with a wrong source address counts as [nd_sender].
 func (m *may) registered(p *packet) (*domain, reason.Reason) {
 	switch p.ether {
 	case etherARP:
@@ -101,6 +113,8 @@ func (m *may) registered(p *packet) (*domain, reason.Reason) {
 			if d = m.discovering(p); d == nil {
 				return nil, reason.NDSender
 			}
+		case !m.leased6 && m.segment == nil && model.LinkLocals().Contains(p.from) && (p.isUDP6(dhcp6Client, dhcp6Server) || p.isICMP6(icmp6RouterSolicit)):
+			return nil, reason.None
 		case d == nil && p.from == zero6 && p.isICMP6(icmp6RouterSolicit) && m.first6 != nil:
 			return m.first6, reason.None
 		case d == nil && p.from == zero6 && p.isICMP6(icmp6ReportV2):

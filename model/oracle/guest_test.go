@@ -93,6 +93,47 @@ func TestGuest(t *testing.T) {
 	l.expect("dp-c/if-a2", nil, "drop dp-c port")
 }
 
+// Who has no IPv6 address in a domain that is here asks the agent for one, from any link-local address, and says nothing else.
+func TestGuestWithoutIPv6(t *testing.T) {
+	const four = "vif if-none dp-a 02:00:00:00:00:ee nw-a=10.0.0.9\n"
+	const own = "fe80::ff:fe00:ee"
+	m := mac(0xee)
+	say := func(from string, kind uint8) datagram {
+		return datagram{dst: multicast6, src: m, from: from, to: "ff02::2", proto: protoICMPv6, kind: kind}
+	}
+	ask := func(from string, sport, dport uint16) []byte {
+		return datagram{dst: multicast6, src: m, from: from, to: "ff02::1:2", proto: protoUDP, fromPort: sport, toPort: dport}.frame()
+	}
+	v4 := strings.Replace(tenants, "vif if-none dp-a 02:00:00:00:00:ee\n", four, 1)
+	v6 := strings.Replace(tenants, "vif if-none dp-a 02:00:00:00:00:ee\n", strings.Replace(four, "10.0.0.9", "fd00::9", 1), 1)
+	segment := strings.Replace(segments, "vif if-a3 dp-a 02:00:00:00:00:a3 ", "vif if-none dp-a 02:00:00:00:00:ee ", 1)
+	for name, tc := range map[string]struct {
+		text  string
+		frame []byte
+		want  string
+	}{
+		"DHCPv6":                        {tenants, ask(own, 546, 547), "punt dp-a dhcp6"},
+		"DHCPv6 with an IPv4 address":   {v4, ask(own, 546, 547), "punt dp-a dhcp6"},
+		"DHCPv6 with an IPv6 address":   {v6, ask(own, 546, 547), "drop dp-a dhcp_none"},
+		"DHCPv6 on a segment":           {segment, ask(own, 546, 547), "dp-a/if-a1, dp-b/if-a2"},
+		"DHCPv6 as a server":            {tenants, ask(own, 547, 546), "drop dp-a ipv6_source"},
+		"DHCPv6 from a chosen address":  {tenants, ask("fe80::9", 546, 547), "punt dp-a dhcp6"},
+		"DHCPv6 from beyond":            {tenants, ask("fe80:1::9", 546, 547), "drop dp-a ipv6_source"},
+		"DHCPv6 from nowhere":           {tenants, ask("::", 546, 547), "drop dp-a ipv6_source"},
+		"DHCPv6 from a subnet":          {tenants, ask("fd00::ff:fe00:ee", 546, 547), "drop dp-a ipv6_source"},
+		"router solicitation":           {v4, say(own, 133).frame(), "punt dp-a ra"},
+		"router solicitation with IPv6": {v6, say(own, 133).frame(), "drop dp-a nd_router"},
+		"router solicitation from ::":   {v4, say("::", 133).frame(), "drop dp-a ipv6_source"},
+		"router advertisement":          {v4, say(own, 134).frame(), "drop dp-a ipv6_source"},
+		"echo request":                  {v4, say(own, 128).frame(), "drop dp-a ipv6_source"},
+		"DAD for its own":               {v4, nd(multicast6, m, "::", "ff02::1:ff00:ee", 135, own, none), "drop dp-a nd_sender"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			newLab(t, tc.text).expect("dp-a/if-none", tc.frame, strings.Split(tc.want, ", ")...)
+		})
+	}
+}
+
 // Two tenants with the same addresses do not see each other.
 func TestTenants(t *testing.T) {
 	l := newLab(t, tenants)

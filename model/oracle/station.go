@@ -132,8 +132,8 @@ func (w *World) addStationsAt(i *iface, h *host) {
 		if l.lease.LinkLocal() {
 			continue // with the others
 		}
-		if m := i.sends[l.mac]; a.Is4() && !a.IsUnspecified() && d.present[i.location] {
-			m.leased4 = true
+		if m := i.sends[l.mac]; !a.IsUnspecified() && d.present[i.location] {
+			m.leased4, m.leased6 = m.leased4 || a.Is4(), m.leased6 || a.Is6()
 		}
 		if s := w.station(i, l.mac, d); s != nil && !a.IsUnspecified() {
 			s.add(a)

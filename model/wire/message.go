@@ -11,7 +11,7 @@
 //	  Ports ───────────────────────►
 //	  ◄─────────────────── Delta{r+1}
 //	  Ack{r+1, problems} ──────────►
-//	  Asked ───────────────────────►  (a guest without lease asks by DHCP)
+//	  Asked ───────────────────────►  (a guest without lease asks by DHCP or DHCPv6)
 //	  Arrived ─────────────────────►  (a guest that was to move here sends from here)
 //	  Claimed ─────────────────────►  (guests want addresses that they have made themselves)
 //	  Leases ──────────────────────►  (guests have renewed leases by DHCP, or given them back)
@@ -95,9 +95,10 @@ type Ports struct {
 	Placed []string `json:"placed"`
 }
 
-// Asked says that guests ask by DHCP who have no IPv4 lease; a lease policy may make one now.
+// Asked says that guests ask by DHCP who have no IPv4 lease, or for routers or by DHCPv6 who have no IPv6 lease; a lease policy may make one now.
 type Asked struct {
-	Interfaces []string `json:"interfaces"` // uuids, at most MaxAsked
+	Interfaces  []string `json:"interfaces"`            // uuids, at most MaxAsked of both together
+	Interfaces6 []string `json:"interfaces6,omitempty"` // likewise, of IPv6
 }
 
 // MaxAsked bounds the interfaces of one Asked.

@@ -350,9 +350,9 @@ func (m manager) Ports(p wire.Ports) {
 }
 
 // Asked implements [agent.Manager].
-func (m manager) Asked(iface string) {
+func (m manager) Asked(iface string, family int) {
 	m.do("a lease for "+iface, func(ctx context.Context) error {
-		_, err := m.app.LeaseForDHCP(ctx, iface)
+		_, err := m.app.LeaseForDHCP(ctx, iface, family)
 		return err
 	})
 }

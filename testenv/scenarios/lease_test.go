@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/openvnet/openvnet/client"
 	"github.com/openvnet/openvnet/model"
 	"github.com/openvnet/openvnet/testenv/lab"
+	"github.com/openvnet/openvnet/testenv/privileged"
 	"github.com/openvnet/openvnet/testenv/wait"
 )
 
@@ -94,6 +96,49 @@ func TestPrivilegedFormerAddress(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// A guest without any IPv6 address gets its first one by DHCPv6 from a policy, as soon as it asks or when a router has told it to; and has it again after it has given it back.
+func TestPrivilegedFirstIPv6Address(t *testing.T) {
+	privileged.Programs(t, "dhclient", "dhcpcd")
+	spec, err := lab.Parse([]byte(pool), "sc-lease6")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := up(t, spec, lab.StartAgents)
+	s.joined(t)
+	docs := poolDocuments()
+	docs["ip_ranges"] = []client.Params{{"uuid": "ipr-six", "ip_range_group_uuid": "iprg-pool", "begin_ipv6_address": "fd00:7::10", "end_ipv6_address": "fd00:7::11"}}
+	for _, g := range []string{"vm1", "vm2"} {
+		s.kill(t, g, lab.DHCPClient) // who asks for an IPv4 address gets both
+		s.has6(t, g, "fe80::", "")
+		s.exec(t, g, "sysctl", "-qw", "net.ipv6.conf.eth0.router_solicitations=0") // from now on
+	}
+	s.apply(t, docs)
+	dir := t.TempDir()
+	stop := s.dhclient6(t, "vm1", dir)
+	s.has6(t, "vm1", "fd00:7::10", "")
+	lease := s.leases(t, "if-vm1")
+
+	// A client that asks when a router has said that addresses are managed.
+	s.dhcpcd6(t, "vm2", "fd00:7::11")
+	s.pings6(t, "vm2", "fd00:7::10")
+
+	stop()
+	s.exec(t, "vm1", "ip", "-6", "addr", "flush", "dev", "eth0", "scope", "global")
+	s.exec(t, "vm1", "dhclient", "-6", "-r", "-sf", "/bin/true", "-lf", filepath.Join(dir, "leases"), "-pf", filepath.Join(dir, "pid"), "eth0")
+	wait.For(t, patience, "the lease to be released", func() error {
+		if got := s.leases(t, "if-vm1"); len(got) != 0 {
+			return fmt.Errorf("there is %v", got)
+		}
+		return nil
+	})
+	defer s.dhclient6(t, "vm1", dir)()
+	s.has6(t, "vm1", "fd00:7::10", "")
+	if got := s.leases(t, "if-vm1"); !slices.Equal(got, lease) || len(got) != 1 {
+		t.Errorf("there is %v, want %v", got, lease)
+	}
+	s.pings6(t, "vm1", "fd00:7::11")
 }
 
 // has4 waits until a guest has that IPv4 address, or none.

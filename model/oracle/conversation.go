@@ -3,6 +3,7 @@ package oracle
 import (
 	"maps"
 	"net/netip"
+	"slices"
 )
 
 // Conversations is what filters and routers remember: of each interface's filters the conversations that they have allowed (section 4), of each
@@ -17,12 +18,17 @@ type Conversations struct {
 	answers  map[allowance]progress
 }
 
-// Learn adds what the filters and routers on the frame's way remember of it. The outcome is of Judge with these conversations.
-func (c *Conversations) Learn(o Outcome) {
+// Learn adds what the filters and routers on the frame's way remember of it. The outcome is of Judge with these conversations. like are others of that judgement that look the same from outside: which route of
+// equal cost the frame has taken is learned if it has in all of them.
+func (c *Conversations) Learn(o Outcome, like ...Outcome) {
 	if len(o.memos) > 0 && c.allowed == nil {
 		*c = *(&Conversations{}).Clone()
 	}
 	for _, m := range o.memos {
+		b, isChoice := m.(balancedTo)
+		if isChoice && slices.ContainsFunc(like, func(o Outcome) bool { return !slices.ContainsFunc(o.memos, func(m memo) bool { return m == memo(b) }) }) {
+			continue
+		}
 		m.add(c)
 	}
 }

@@ -286,6 +286,14 @@ routes uuid=r-z route_link_uuid=rl-1 interface_uuid=if-l3 network_uuid=nw-b ipv4
 	if n := len(frames(l.w.Judge(at("dp-a/if-a1"), in.frame(), &l.c))); n != 3 {
 		t.Errorf("another conversation has %d ways", n)
 	}
+	// A packet of which nobody saw which way it took says nothing of the next one.
+	lost := in
+	lost.ttl = 1
+	os := l.w.Judge(at("dp-a/if-a1"), lost.frame(), &l.c)
+	l.c.Learn(os[0], os[1:]...)
+	if n := len(frames(l.w.Judge(at("dp-a/if-a1"), in.frame(), &l.c))); len(os) < 2 || n != 3 {
+		t.Errorf("after %d outcomes that look alike a conversation has %d ways", len(os), n)
+	}
 	l.again("", "r-b", "r-y", "r-z") // the way is gone
 	l.expect("dp-a/if-a1", udp(la, a1, "10.1.0.1", "10.2.0.1").frame(), "told dp-a no_route")
 }

@@ -44,19 +44,23 @@ func (j *judge) judge(s Step, got *Outcome) string {
 		got = got.restored()
 	}
 	want := ""
+	var right []oracle.Outcome
 	for i := range verdicts {
 		o := outcome(&verdicts[i])
 		if j.restores {
 			o = o.restored()
 		}
 		if o.equal(got) {
-			j.seen.Learn(verdicts[i])
-			return ""
+			right = append(right, verdicts[i])
 		}
 		if i > 0 {
 			want += or
 		}
 		want += o.String()
+	}
+	if len(right) > 0 {
+		j.seen.Learn(right[0], right[1:]...)
+		return ""
 	}
 	return want
 }

@@ -1,12 +1,14 @@
 package scenarios
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
 	"os/exec"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -159,22 +161,25 @@ func (s *scene) masquerade(t *testing.T) {
 func (s *scene) seen(t *testing.T, mtu int, byUDP ...string) {
 	s.reaches(t, guest{name: "vm1"}, netip.MustParseAddr("10.2.0.13"))
 	s.reaches(t, guest{name: "vm1"}, netip.MustParseAddr("fd02::13"))
+	var all []saying
 	for _, f := range []struct {
-		family, near, far, to, gateway, unserved string
+		family, near, far, to, nobody, unserved string
 	}{
-		{"-4", "10.1.0.1", "10.8.0.2", "10.2.0.13", "10.1.0.1", "10.1.0.1"},
-		{"-6", "fd01::1", "fd08::2", "fd02::13", "fd01::1", "[fd01::1]"},
+		{"-4", "10.1.0.1", "10.8.0.2", "10.2.0.13", "10.2.0.99", "10.1.0.1"},
+		{"-6", "fd01::1", "fd08::2", "fd02::13", "fd02::99", "[fd01::1]"},
 	} {
 		hops := fmt.Sprintf(`(?s)\b1[ :.|?-]+%s .*\b2[ :.|?-]+%s .*\b3[ :.|?-]+%s`, regexp.QuoteMeta(f.near), regexp.QuoteMeta(f.far), regexp.QuoteMeta(f.to))
 		for _, by := range [][]string{{}, {"-I"}, {"-T", "-p", "9"}} {
-			s.says(t, hops, append(append([]string{"traceroute", f.family, "-n", "-q", "1", "-w", "2", "-m", "6"}, by...), f.to)...)
+			all = append(all, saying{hops, append(append([]string{"traceroute", f.family, "-n", "-q", "1", "-w", "2", "-m", "6"}, by...), f.to)})
 		}
-		s.says(t, hops, "mtr", f.family, "-n", "--report", "--report-cycles", "2", f.to)
-		s.says(t, "(?i)connection refused|couldn't connect", "curl", f.family, "-sS", "-m", "5", "http://"+f.unserved+":8080/")
-		s.says(t, "100% packet loss|unreachable", "ping", f.family, "-n", "-c", "1", "-W", "1", strings.Replace(strings.Replace(f.to, "10.2.0.13", "10.2.0.99", 1), "fd02::13", "fd02::99", 1))
+		all = append(all,
+			saying{hops, []string{"mtr", f.family, "-n", "--report", "--report-cycles", "2", f.to}},
+			saying{"(?i)connection refused|couldn't connect", []string{"curl", f.family, "-sS", "-m", "5", "http://" + f.unserved + ":8080/"}},
+			saying{"100% packet loss|unreachable", []string{"ping", f.family, "-n", "-c", "1", "-W", "1", f.nobody}},
+		)
 	}
+	s.say(t, append(all, saying{"10.8.0.2 .*Destination Host Unreachable", []string{"ping", "-n", "-c", "1", "-W", "10", "172.16.90.222"}})...)
 	s.pathMTU(t, mtu, byUDP...)
-	s.says(t, "10.8.0.2 .*Destination Host Unreachable", "ping", "-n", "-c", "1", "-W", "10", "172.16.90.222")
 	s.says(t, "1200 bytes|1208 bytes", "ping", "-n", "-c", "1", "-W", "3", "-M", "do", "-s", "1200", "10.2.0.13")
 	s.says(t, "1368 bytes from 10.2.0.13", "ping", "-n", "-c", "1", "-W", "3", "-M", "dont", "-s", "1360", "10.2.0.13") // cut on the way
 }
@@ -195,20 +200,44 @@ func (s *scene) pathMTU(t *testing.T, mtu int, byUDP ...string) {
 	}
 }
 
+// saying is a command at vm1, and what its output is to match.
+type saying struct {
+	pattern string
+	argv    []string
+}
+
 // says waits until a command at vm1 says what matches.
 func (s *scene) says(t *testing.T, pattern string, argv ...string) {
 	t.Helper()
-	re := regexp.MustCompile(pattern)
-	wait.For(t, patience, strings.Join(argv, " ")+" to say "+pattern, func() error {
-		began := time.Now()
-		out, err := s.lab.Exec(t.Context(), "vm1", argv...)
-		var failed *exec.ExitError
-		if errors.As(err, &failed) {
-			out += err.Error()
-		}
-		if !re.MatchString(out) {
-			return fmt.Errorf("after %s it says %s (%w)", time.Since(began).Round(time.Millisecond), out, err)
-		}
-		return nil
-	})
+	s.say(t, saying{pattern, argv})
+}
+
+// say waits until each command says what matches; all run at once.
+func (s *scene) say(t *testing.T, all ...saying) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), wait.Scaled(patience))
+	defer cancel()
+	var wg sync.WaitGroup
+	errs := make([]error, len(all))
+	for n, c := range all {
+		re := regexp.MustCompile(c.pattern)
+		wg.Go(func() {
+			errs[n] = wait.Until(ctx, 0, func() error {
+				began := time.Now()
+				out, err := s.lab.Exec(ctx, "vm1", c.argv...)
+				var failed *exec.ExitError
+				if errors.As(err, &failed) {
+					out += err.Error()
+				}
+				if !re.MatchString(out) {
+					return fmt.Errorf("%s is to say %s; after %s it says %s (%w)", strings.Join(c.argv, " "), re, time.Since(began).Round(time.Millisecond), out, err)
+				}
+				return nil
+			})
+		})
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -22,7 +22,7 @@ type ZonesOptions struct {
 	Datapath string // required: the bridge's datapath_type: system, netdev, or dummy in tests
 }
 
-// Zones bounds how many conversations the zones of the datapath's connection tracker hold. The limits of the datapath are all its own. Sync first,
+// Zones bounds how many conversations the zones of the datapath's connection tracker hold, and lets it take small fragments. The limits of the datapath are all its own. Sync first,
 // then Apply; both from one goroutine. They connect each time. (What a zone remembers is forgotten by the Switch.)
 type Zones struct {
 	opts ZonesOptions
@@ -38,6 +38,14 @@ func NewZones(opts ZonesOptions) *Zones {
 // zonesPerCall keeps commands short.
 const zonesPerCall = 500
 
+const (
+	userspace = "netdev@"
+
+	// smallestFragment is the least that the userspace datapath can be told to be the size of an IPv4 fragment, in bytes, but for the last one of a packet (IPF_V4_FRAG_SIZE_LBOUND of
+	// lib/ipf.c). It takes smaller ones for invalid; its default, 1200, is more than networks with a small MTU carry. The kernel takes all.
+	smallestFragment = 400
+)
+
 // Sync reads the limits that the datapath has and applies the difference to what it should have. With keep, it adds only what is missing. It gives
 // how many limits that has changed.
 func (z *Zones) Sync(ctx context.Context, want map[uint16]state.ZoneLimit, keep bool) (int, error) {
@@ -46,6 +54,11 @@ func (z *Zones) Sync(ctx context.Context, want map[uint16]state.ZoneLimit, keep 
 		return 0, err
 	}
 	defer u.Close()
+	if strings.HasPrefix(z.dp, userspace) {
+		if _, err := u.Call(ctx, "dpctl/ipf-set-min-frag", z.dp, "v4", strconv.Itoa(smallestFragment)); err != nil {
+			return 0, fmt.Errorf("have the connection tracker take small fragments: %w", err)
+		}
+	}
 	out, err := u.Call(ctx, "dpctl/ct-get-limits", z.dp)
 	if err != nil {
 		return 0, z.explain(err)

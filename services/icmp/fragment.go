@@ -32,7 +32,7 @@ func cuttable(frame []byte) ([]byte, bool) {
 	return b[:total], true
 }
 
-// Cut gives the frames of the fragments of an IPv4 packet, none of which is larger than the MTU. It gives none of what cannot be cut: packets that may not be (MayCut), and MTUs that
+// Cut gives the frames of the fragments of an IPv4 packet, none of which is larger than the MTU, and all of about the same size: who puts packets together may refuse small fragments. It gives none of what cannot be cut: packets that may not be (MayCut), and MTUs that
 // have no room for a header and eight bytes.
 func Cut(frame []byte, mtu int) [][]byte {
 	b, ok := cuttable(frame)
@@ -43,15 +43,19 @@ func Cut(frame []byte, mtu int) [][]byte {
 	field := binary.BigEndian.Uint16(b[6:])
 	offset, body := int(field&offsetMask), b[head:]
 	first, later := b[:head], laterHeader(b[:head])
+	each := len(body)
+	if head+each > mtu {
+		most := (mtu - head) &^ 7
+		if most <= 0 {
+			return nil
+		}
+		number := (each + most - 1) / most
+		each = ((each+number-1)/number + 7) &^ 7
+	}
 	var frames [][]byte
 	for h := first; ; h = later {
-		size := len(body)
-		more := len(h)+size > mtu
-		if more {
-			if size = (mtu - len(h)) &^ 7; size <= 0 {
-				return nil
-			}
-		}
+		size := min(each, len(body))
+		more := size < len(body)
 		f := make([]byte, 0, ethernetLen+len(h)+size)
 		f = append(append(append(f, frame[:ethernetLen]...), h...), body[:size]...)
 		ip := f[ethernetLen : ethernetLen+len(h)]

@@ -311,6 +311,9 @@ func TestCut(t *testing.T) {
 		if len(parts) != tc.parts {
 			t.Errorf("%s: %d fragments, want %d", tc.name, len(parts), tc.parts)
 		}
+		if first, last := len(parts[0]), len(parts[len(parts)-1]); first-last > 8*len(parts) {
+			t.Errorf("%s: the first fragment has %d bytes, the last one %d", tc.name, first, last)
+		}
 		d := ip4defrag.NewIPv4Defragmenter()
 		var got *layers.IPv4
 		for n, f := range parts {

@@ -22,10 +22,18 @@ type drawer struct {
 	// restores says that the MAC address that a multicast frame is for gets lost between hosts.
 	restores bool
 	wire     *wire
+	known    map[[2]netip.Addr]bool // an address inside, and that outside which a static translation has for it
 }
 
 func newDrawer(w *World, r *rand.Rand) *drawer {
-	return &drawer{actors: newActors(w), r: r, restores: w.unencapsulated(), wire: newWire(w)}
+	d := &drawer{actors: newActors(w), r: r, restores: w.unencapsulated(), wire: newWire(w), known: map[[2]netip.Addr]bool{}}
+	for _, o := range w.Objects {
+		if t, ok := o.(*model.TranslationStaticAddress); ok {
+			d.known[[2]netip.Addr{t.EgressIPv4Address, t.IngressIPv4Address}] = true
+			d.known[[2]netip.Addr{t.EgressIPv6Address, t.IngressIPv6Address}] = true
+		}
+	}
+	return d
 }
 
 func (d *drawer) oneIn(n int) bool { return d.r.IntN(n) == 0 }
@@ -42,7 +50,7 @@ func (d *drawer) next() (Step, bool) {
 	if len(d.past) > 0 && d.r.IntN(5) < 2 {
 		s, ok = d.answer(draw(d, d.past))
 	}
-	for !ok || isHost(s.Frame) || toItself(s.Frame) || d.fromInside(s) {
+	for !ok || isHost(s.Frame) || toItself(s.Frame) || d.ofItself(s.Frame) || d.fromInside(s) {
 		s, ok = d.fresh(), true
 	}
 	if d.oneIn(60) && len(s.Frame) > 20 {
@@ -83,6 +91,20 @@ func toItself(frame []byte) bool {
 		return bytes.Equal(frame[26:30], frame[30:34])
 	case kind == 0x86dd && len(frame) >= 54:
 		return bytes.Equal(frame[22:38], frame[38:54])
+	}
+	return false
+}
+
+// ofItself reports whether a packet is ICMP, an error about what its sender has sent to itself perhaps, for the address outside that a translation has for it.
+func (d *drawer) ofItself(frame []byte) bool {
+	if len(frame) < 14 {
+		return false
+	}
+	switch kind := binary.BigEndian.Uint16(frame[12:]); {
+	case kind == 0x0800 && len(frame) >= 34:
+		return frame[23] == 1 && d.known[[2]netip.Addr{netip.AddrFrom4([4]byte(frame[26:])), netip.AddrFrom4([4]byte(frame[30:]))}]
+	case kind == 0x86dd && len(frame) >= 54:
+		return frame[20] == 58 && d.known[[2]netip.Addr{netip.AddrFrom16([16]byte(frame[22:])), netip.AddrFrom16([16]byte(frame[38:]))}]
 	}
 	return false
 }

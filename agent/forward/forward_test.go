@@ -226,24 +226,21 @@ func TestFailOver(t *testing.T) {
 	servers, port := serve(t, 2)
 	first, second := servers[0], servers[1]
 	second.does(address("192.0.2.2"))
-	f := run(t, Options{Port: port, Attempt: 200 * time.Millisecond, PauseFirst: 100 * time.Millisecond, PauseLast: 400 * time.Millisecond})
+	f := run(t, Options{Port: port, Attempt: 200 * time.Millisecond, PauseFirst: 500 * time.Millisecond, PauseLast: time.Second})
 	n := 0
 	next := func() *dns.Elsewhere { n++; return question(t, fmt.Sprintf("n%d.example.org", n)) }
 	if a := hear(t, ask(t, f, 1, next(), first, second)); a.String() != "192.0.2.2" {
 		t.Fatalf("the second server says %s", a)
 	}
-	slow := 0
+	before := first.asked.Load()
 	for range 30 {
-		began := time.Now()
 		if a := hear(t, ask(t, f, 1, next(), first, second)); a.String() != "192.0.2.2" {
 			t.Fatalf("the second server says %s", a)
 		}
-		if time.Since(began) > 150*time.Millisecond {
-			slow++
-		}
 	}
-	if _, _, paused := f.Load(); slow > 1 || paused != 1 {
-		t.Errorf("%d questions waited for a server that does not answer; %d are left out", slow, paused)
+	tried := first.asked.Load() - before
+	if _, _, paused := f.Load(); tried > 15 || paused != 1 {
+		t.Errorf("a server that does not answer was asked %d times meanwhile; %d are left out", tried, paused)
 	}
 	first.does(address("192.0.2.1"))
 	until(t, "the first server is asked again", func() bool { return hear(t, ask(t, f, 1, next(), first, second)).String() == "192.0.2.1" })
@@ -256,7 +253,8 @@ func TestFailOver(t *testing.T) {
 func TestUnreachable(t *testing.T) {
 	servers, port := serve(t, 1)
 	servers[0].does(address("192.0.2.1"))
-	f := run(t, Options{Port: port})
+	const attempt = 5 * time.Second
+	f := run(t, Options{Port: port, Attempt: attempt, Within: 2 * attempt})
 	nobody := &server{addr: netip.MustParseAddr("127.0.0.9")}
 	began := time.Now()
 	if a := hear(t, ask(t, f, 1, question(t, "a.example.org"), nobody, servers[0])); a.String() != "192.0.2.1" {
@@ -265,7 +263,7 @@ func TestUnreachable(t *testing.T) {
 	if a := hear(t, ask(t, f, 1, question(t, "b.example.org"), nobody)); a.String() != "SERVFAIL" || a.v != dns.Failed {
 		t.Errorf("says %s, %s", a, a.v)
 	}
-	if d := time.Since(began); d > 700*time.Millisecond {
+	if d := time.Since(began); d > attempt {
 		t.Errorf("took %s", d)
 	}
 }
@@ -290,11 +288,12 @@ func TestServersThatAreOfNoUse(t *testing.T) {
 			servers, port := serve(t, 2)
 			servers[0].does(does)
 			servers[1].does(address("192.0.2.2"))
-			f := run(t, Options{Port: port, Attempt: 100 * time.Millisecond, Within: 500 * time.Millisecond})
-			if a := hear(t, ask(t, f, 1, question(t, "www.example.org"), servers...)); a.String() != "192.0.2.2" {
+			o := Options{Port: port, Attempt: 100 * time.Millisecond}
+			if a := hear(t, ask(t, run(t, o), 1, question(t, "www.example.org"), servers...)); a.String() != "192.0.2.2" {
 				t.Errorf("the second server says %s", a)
 			}
-			if a := hear(t, ask(t, f, 1, question(t, "b.example.org"), servers[0])); a.String() != "SERVFAIL" {
+			o.Within = 300 * time.Millisecond
+			if a := hear(t, ask(t, run(t, o), 1, question(t, "b.example.org"), servers[0])); a.String() != "SERVFAIL" {
 				t.Errorf("alone: %s", a)
 			}
 		})
@@ -373,17 +372,13 @@ func TestLoss(t *testing.T) {
 // One who asks for too much is refused; others are not. Nobody waits for longer than the limit.
 func TestBounds(t *testing.T) {
 	servers, port := serve(t, 1)
-	f := run(t, Options{Port: port, Outstanding: 30, PerAsker: 20, Attempt: 100 * time.Millisecond, Within: 300 * time.Millisecond})
+	f := run(t, Options{Port: port, Outstanding: 30, PerAsker: 20, Attempt: time.Second, Within: 3 * time.Second})
 	var answers []chan said
-	began := time.Now()
 	for i := range 100 {
 		answers = append(answers, ask(t, f, 1, question(t, fmt.Sprintf("n%d.example.org", i)), servers[0]))
 	}
 	for i := range 20 {
 		answers = append(answers, ask(t, f, 2, question(t, fmt.Sprintf("m%d.example.org", i)), servers[0]))
-	}
-	if d := time.Since(began); d > 250*time.Millisecond {
-		t.Errorf("to ask took %s", d)
 	}
 	got := map[dns.Verdict]int{}
 	for _, c := range answers {
@@ -396,9 +391,6 @@ func TestBounds(t *testing.T) {
 	if got[dns.Limited] != 90 || got[dns.Failed] != 30 {
 		t.Errorf("%v", got)
 	}
-	if d := time.Since(began); d > 2*time.Second {
-		t.Errorf("took %s", d)
-	}
 	if waiting, _, _ := f.Load(); waiting != 0 {
 		t.Errorf("%d wait", waiting)
 	}
@@ -406,17 +398,16 @@ func TestBounds(t *testing.T) {
 
 func TestStop(t *testing.T) {
 	servers, port := serve(t, 1)
-	f := New(Options{Port: port})
+	f := New(Options{Port: port, Attempt: 20 * time.Second, Within: 30 * time.Second})
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = f.Run(ctx) }()
 	until(t, "it runs", func() bool { f.mu.Lock(); defer f.mu.Unlock(); return f.ctx != nil })
 	c := ask(t, f, 1, question(t, "www.example.org"), servers[0])
-	began := time.Now()
 	stop()
 	<-done
-	if a := hear(t, c); a.String() != "SERVFAIL" || time.Since(began) > time.Second {
-		t.Errorf("%s after %s", a, time.Since(began))
+	if a := hear(t, c); a.String() != "SERVFAIL" {
+		t.Errorf("says %s", a)
 	}
 	if a := hear(t, ask(t, f, 1, question(t, "b.example.org"), servers[0])); a.v != dns.Failed {
 		t.Errorf("after the end: %s", a.v)

@@ -16,7 +16,7 @@ import (
 	"github.com/openvnet/openvnet/cmd/vnctl/host"
 )
 
-//go:generate go test -count=1 -run ^TestReferenceIsCurrent$ . -update
+//go:generate go test -count=1 -run ^(TestReferenceIsCurrent|TestHelp|TestExplain)$ . -update
 
 func TestReferenceIsCurrent(t *testing.T) {
 	const path = "../../../docs/vnctl.md"

@@ -63,7 +63,7 @@ test-privileged: build ## only the tests that take root: namespaces, switches, e
 
 .PHONY: test-kernel
 test-kernel: build ## tests of the kernel datapath, on Debian's stock kernel in an emulated machine; KERNEL_TESTS=regexp chooses
-	@scripts/deps.sh kernel
+	@scripts/deps.sh kernel test
 	@scripts/kernel.sh '$(KERNEL_TESTS)'
 
 .PHONY: fuzz

@@ -146,3 +146,25 @@ func TestIdle(t *testing.T) {
 		t.Errorf("%d dropped", r.Dropped())
 	}
 }
+
+// Of any frames, only what was asked for is believed, and never that a group is somebody.
+func FuzzHeard(f *testing.F) {
+	asked := []neighbor.Key{{Domain: 5, Addr: netip.MustParseAddr("192.0.2.7")}, {Domain: 5, Addr: netip.MustParseAddr("2001:db8::7")}}
+	for _, k := range asked {
+		f.Add(uint32(5), reply(k.Addr, far))
+		f.Add(uint32(6), reply(k.Addr, far))
+		f.Add(uint32(5), reply(k.Addr, model.MAC{1}))
+	}
+	f.Fuzz(func(t *testing.T, domain uint32, b []byte) {
+		r := neighbor.New[string](neighbor.Options{})
+		r.Want(start, asked[0], leg4, "")
+		r.Want(start, asked[1], leg6, "")
+		k, mac, released, news := r.Heard(start, domain, b)
+		switch known, ok := r.Known(k); {
+		case !news && (k != neighbor.Key{} || mac != model.MAC{} || released != nil):
+			t.Fatalf("%v %v %v, and no news", k, mac, released)
+		case news && (!slices.Contains(asked, k) || domain != 5 || mac.IsMulticast() || mac == model.MAC{} || len(released) != 1 || !ok || known != mac):
+			t.Fatalf("%v %v %v %v %v", k, mac, released, known, ok)
+		}
+	})
+}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/openvnet/openvnet/testenv/ovs"
@@ -81,10 +82,12 @@ func addKernel(a *archive, k fetched) error {
 func addPrograms(ctx context.Context, a *archive) error {
 	var missing []error
 	var files []string
-	for _, p := range programs {
+	for _, p := range slices.Concat(programs, clients) {
 		f, err := find(p)
 		if err != nil {
-			missing = append(missing, err)
+			if !slices.Contains(clients, p) {
+				missing = append(missing, err)
+			}
 			continue
 		}
 		files = append(files, f)

@@ -19,6 +19,9 @@ var programs = slices.Concat(ovs.Programs, []string{
 	"sh", "busybox", "ip", "tc", "ping", "arping", "ethtool", "sysctl", "dhclient", "tcpdump", "iperf3", "ovs-dpctl",
 })
 
+// clients are programs that go along if they are here: some tests ask services by them.
+var clients = []string{"curl", "wget", "dig", "nslookup", "getent", "dnsmasq", "traceroute", "tracepath", "mtr", "mtr-packet"}
+
 // find gives the file of a program of this machine, also of one that only root's $PATH has.
 func find(name string) (string, error) {
 	for _, dir := range []string{"", "/usr/local/sbin/", "/usr/sbin/", "/sbin/"} {

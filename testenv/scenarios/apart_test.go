@@ -94,6 +94,7 @@ func TestPrivilegedConfigurationFirst(t *testing.T) {
 	}
 	s.intrude(t, tenants)
 	t.Run("metadata", func(t *testing.T) { s.metadata(t, tenants) })
+	t.Run("cloud-init", func(t *testing.T) { s.cloudInit(t, tenants[0].guests[0]) })
 	t.Run("crashes", func(t *testing.T) { s.crashes(t, tenants[0]) })
 	t.Run("no manager", func(t *testing.T) { s.noManager(t, tenants) })
 	for _, tn := range tenants {

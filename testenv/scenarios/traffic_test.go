@@ -103,7 +103,7 @@ func (s *scene) tcp(from, to guest, addr netip.Addr) error {
 
 // udp sends a datagram to the guest with that address and takes its answer.
 func (s *scene) udp(from, to guest, addr netip.Addr) error {
-	c, err := s.dial(from, "udp", addr, 5*time.Second)
+	c, err := s.dial(from, "udp", addr, 2*time.Second)
 	if err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func (s *scene) ping(from guest, to netip.Addr) error {
 	if err := st.request(); err != nil {
 		return err
 	}
-	return st.settle(5 * time.Second)
+	return st.settle(2 * time.Second)
 }
 
 // reaches waits until one guest has an answer from an address, and says how long that took.
@@ -365,7 +365,7 @@ func (st *stream) carry(t *testing.T, n int) {
 // end stops sending, waits for the last answers, and gives the result.
 func (st *stream) end() result {
 	st.halt()
-	_ = st.settle(3 * time.Second)
+	_ = st.settle(time.Second)
 	return st.result()
 }
 

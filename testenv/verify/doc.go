@@ -8,7 +8,7 @@
 // # What is not drawn
 //
 // What no device sends, or what comes of it is nobody's concern: packets from an address to itself, and ICMP
-// to the address outside that a translation has for it; ARP that claims a host's address; frames of a tunnel to a host; on a wire
+// errors to the address outside that a translation has for it; ARP that claims a host's address; frames of a tunnel to a host; on a wire
 // without encapsulation, frames from a MAC address that is a station's; an answer to a SYN by an end that has sent one itself. What datapaths differ in: SCTP of two
 // ports, which Open vSwitch 3.1 in userspace tracks without them. Fragments in worlds where something remembers conversations: one waits there for the others (testenv/rig
 // and ofctl/oftest have tests of them). A port at the host that an interface is about to move to.

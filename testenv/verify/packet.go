@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
@@ -95,16 +96,19 @@ func toItself(frame []byte) bool {
 	return false
 }
 
-// ofItself reports whether a packet is ICMP, an error about what its sender has sent to itself perhaps, for the address outside that a translation has for it.
+// errors4 are the types of ICMP errors (RFC 1122, section 3.2.2); those of ICMPv6 are less than 128 (RFC 4443, section 2.1).
+var errors4 = []byte{3, 4, 5, 11, 12}
+
+// ofItself reports whether a packet is an ICMP error to the address outside that a translation has for its sender: about what it has sent to itself.
 func (d *drawer) ofItself(frame []byte) bool {
 	if len(frame) < 14 {
 		return false
 	}
 	switch kind := binary.BigEndian.Uint16(frame[12:]); {
 	case kind == 0x0800 && len(frame) >= 34:
-		return frame[23] == 1 && d.known[[2]netip.Addr{netip.AddrFrom4([4]byte(frame[26:])), netip.AddrFrom4([4]byte(frame[30:]))}]
+		return frame[23] == 1 && len(frame) > 34 && slices.Contains(errors4, frame[34]) && d.known[[2]netip.Addr{netip.AddrFrom4([4]byte(frame[26:])), netip.AddrFrom4([4]byte(frame[30:]))}]
 	case kind == 0x86dd && len(frame) >= 54:
-		return frame[20] == 58 && d.known[[2]netip.Addr{netip.AddrFrom16([16]byte(frame[22:])), netip.AddrFrom16([16]byte(frame[38:]))}]
+		return frame[20] == 58 && len(frame) > 54 && frame[54] < 128 && d.known[[2]netip.Addr{netip.AddrFrom16([16]byte(frame[22:])), netip.AddrFrom16([16]byte(frame[38:]))}]
 	}
 	return false
 }
